@@ -1,0 +1,89 @@
+//! What happens to a workout, as stored and published.
+use cqrs_es::DomainEvent;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{RecordingRef, WorkoutDetails, WorkoutFacts};
+use crate::ids::{AthleteId, WorkoutId};
+
+/// Everything that happens to a workout. The payload carries its own `type`, so that it can be read without its row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "events are moved once or twice, from decide to the store")]
+pub enum WorkoutEvent {
+    /// Logged by hand.
+    WorkoutLogged(WorkoutLogged),
+    /// Read from a recording.
+    WorkoutImported(WorkoutImported),
+    /// Changed.
+    WorkoutEdited(WorkoutEdited),
+    /// Removed.
+    WorkoutDeleted(WorkoutDeleted),
+    /// What stood here was erased with its owner.
+    Redacted,
+}
+
+/// A workout was logged by hand.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkoutLogged {
+    /// Which workout.
+    pub workout_id: WorkoutId,
+    /// Whose.
+    pub athlete_id: AthleteId,
+    /// What it says.
+    pub details: WorkoutDetails,
+}
+
+/// A workout was read from a recording.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkoutImported {
+    /// Which workout.
+    pub workout_id: WorkoutId,
+    /// Whose.
+    pub athlete_id: AthleteId,
+    /// What it says.
+    pub details: WorkoutDetails,
+    /// Where its recording is.
+    pub recording: RecordingRef,
+}
+
+/// A workout was changed by its owner.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkoutEdited {
+    /// Which workout.
+    pub workout_id: WorkoutId,
+    /// Whose.
+    pub athlete_id: AthleteId,
+    /// What was counted before.
+    pub before: WorkoutFacts,
+    /// All it says after.
+    pub after: WorkoutDetails,
+}
+
+/// A workout was removed by its owner.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct WorkoutDeleted {
+    /// Which workout.
+    pub workout_id: WorkoutId,
+    /// Whose.
+    pub athlete_id: AthleteId,
+    /// What was counted before.
+    pub before: WorkoutFacts,
+}
+
+impl DomainEvent for WorkoutEvent {
+    fn event_type(&self) -> String {
+        match self {
+            Self::WorkoutLogged(_) => "workout_logged",
+            Self::WorkoutImported(_) => "workout_imported",
+            Self::WorkoutEdited(_) => "workout_edited",
+            Self::WorkoutDeleted(_) => "workout_deleted",
+            Self::Redacted => "redacted",
+        }
+        .to_owned()
+    }
+
+    fn event_version(&self) -> String {
+        "1".to_owned()
+    }
+}

@@ -1,0 +1,138 @@
+-- The only way into the log. Appends a batch of commands, each with one or more events, in one transaction.
+--
+-- A command is one row of the first six arrays; an event one row of the last six, where `event_command` is the command's
+-- place (from 1) and events of a command stand in order. Every command gets one row back:
+--
+--   stored    its events are in the log: stream `version` after it, its first and last position
+--   duplicate its command id was in the log already: version, positions and metadata are those of the first time
+--   conflict  the stream is not at the expected version: `version` is where it is
+--
+-- Why there is never a gap or a race: the advisory lock of every touched partition is taken first, in ascending order,
+-- and falls only after the commit is visible; so under READ COMMITTED the statements below see every earlier append.
+-- Nothing is updated, so an old snapshot somewhere does not slow this down.
+CREATE FUNCTION append_events(
+    command_ids        uuid[],
+    command_partitions integer[],
+    aggregate_types    text[],
+    aggregate_ids      text[],
+    owner_ids          uuid[],
+    expected_versions  bigint[],
+    event_commands     integer[],
+    event_ids          uuid[],
+    event_types        text[],
+    event_versions     text[],
+    payloads           text[],
+    metadatas          text[],
+    occurred_ats       timestamptz[]
+) RETURNS TABLE (
+    command        integer,
+    outcome        text,
+    version        bigint,
+    partition      integer,
+    first_position bigint,
+    last_position  bigint,
+    aggregate_id   text,   -- of a duplicate: the stream its first copy went to
+    first_event_id uuid,   -- of a duplicate
+    metadata       text    -- of a duplicate
+) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    touched integer;
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE EXCEPTION 'append_events must run under READ COMMITTED, not %', current_setting('transaction_isolation');
+    END IF;
+
+    FOR touched IN SELECT DISTINCT p FROM unnest(command_partitions) AS p ORDER BY p LOOP
+        PERFORM pg_advisory_xact_lock(1179210836, touched); -- 'FITT'
+    END LOOP;
+
+    RETURN QUERY
+    WITH asked AS (
+        SELECT ordinality::integer AS command, c.command_id, c.partition, c.aggregate_type, c.aggregate_id, c.owner_id,
+               c.expected_version
+        FROM unnest(command_ids, command_partitions, aggregate_types, aggregate_ids, owner_ids, expected_versions)
+             WITH ORDINALITY AS c (command_id, partition, aggregate_type, aggregate_id, owner_id, expected_version, ordinality)
+    ),
+    checked AS (
+        SELECT a.*, earlier.event_id AS earlier_event_id, earlier.partition AS earlier_partition,
+               earlier.position AS earlier_position, earlier.aggregate_type AS earlier_type,
+               earlier.aggregate_id AS earlier_id, earlier.sequence AS earlier_sequence, earlier.metadata AS earlier_metadata,
+               coalesce(stream.version, 0) AS current_version,
+               -- Of several commands in this batch on one stream, or with one id, the first that fits wins.
+               row_number() OVER (PARTITION BY a.aggregate_type, a.aggregate_id ORDER BY
+                   earlier.event_id IS NOT NULL, coalesce(stream.version, 0) <> a.expected_version, a.command) AS turn_in_stream,
+               row_number() OVER (PARTITION BY a.command_id ORDER BY a.command) AS turn_of_id
+        FROM asked a
+        LEFT JOIN LATERAL (
+            SELECT e.* FROM events e WHERE e.command_id = a.command_id AND e.command_index = 0
+        ) earlier ON true
+        LEFT JOIN LATERAL (
+            SELECT e.sequence AS version FROM events e
+            WHERE e.aggregate_type = a.aggregate_type AND e.aggregate_id = a.aggregate_id
+            ORDER BY e.sequence DESC LIMIT 1
+        ) stream ON true
+    ),
+    judged AS (
+        SELECT c.*,
+               CASE WHEN earlier_event_id IS NOT NULL THEN 'duplicate'
+                    WHEN current_version <> expected_version OR turn_in_stream > 1 OR turn_of_id > 1 THEN 'conflict'
+                    ELSE 'stored' END AS outcome
+        FROM checked c
+    ),
+    heads AS (
+        SELECT p.partition, coalesce(head.position, 0) AS position
+        FROM (SELECT DISTINCT j.partition FROM judged j WHERE j.outcome = 'stored') p
+        LEFT JOIN LATERAL (
+            SELECT e.position FROM events e WHERE e.partition = p.partition ORDER BY e.position DESC LIMIT 1
+        ) head ON true
+    ),
+    numbered AS (
+        SELECT j.command, j.command_id, j.partition, j.aggregate_type, j.aggregate_id, j.owner_id,
+               e.event_id, e.event_type, e.event_version, e.payload, e.metadata, e.occurred_at,
+               row_number() OVER (PARTITION BY j.command ORDER BY e.ordinality) AS nth,
+               j.expected_version,
+               h.position + row_number() OVER (PARTITION BY j.partition ORDER BY e.ordinality) AS position
+        FROM unnest(event_commands, event_ids, event_types, event_versions, payloads, metadatas, occurred_ats)
+             WITH ORDINALITY AS e (command, event_id, event_type, event_version, payload, metadata, occurred_at, ordinality)
+        JOIN judged j ON j.command = e.command AND j.outcome = 'stored'
+        JOIN heads h ON h.partition = j.partition
+    ),
+    inserted AS (
+        INSERT INTO events (partition, position, aggregate_type, aggregate_id, sequence, owner_id, event_id, event_type,
+                            event_version, payload, metadata, command_id, command_index, occurred_at, recorded_at)
+        SELECT n.partition, n.position, n.aggregate_type, n.aggregate_id, n.expected_version + n.nth, n.owner_id, n.event_id,
+               n.event_type, n.event_version, n.payload::json, n.metadata::json, n.command_id, (n.nth - 1)::smallint,
+               n.occurred_at, clock_timestamp()
+        FROM numbered n ORDER BY n.partition, n.position
+        RETURNING events.partition, events.position, events.event_id
+    ),
+    stored AS (
+        SELECT n.command, max(n.expected_version + n.nth) AS version, min(n.position) AS first_position,
+               max(n.position) AS last_position
+        FROM numbered n JOIN inserted i ON i.partition = n.partition AND i.position = n.position
+        GROUP BY n.command
+    )
+    SELECT j.command, j.outcome,
+           CASE j.outcome WHEN 'stored' THEN s.version WHEN 'duplicate' THEN d.version ELSE j.current_version END,
+           CASE j.outcome WHEN 'duplicate' THEN j.earlier_partition ELSE j.partition END,
+           CASE j.outcome WHEN 'duplicate' THEN j.earlier_position ELSE s.first_position END,
+           CASE j.outcome WHEN 'duplicate' THEN d.last_position ELSE s.last_position END,
+           coalesce(j.earlier_id, j.aggregate_id),
+           j.earlier_event_id,
+           j.earlier_metadata::text
+    FROM judged j
+    LEFT JOIN stored s ON s.command = j.command
+    -- The last event of a command that was stored before: its events follow each other in the stream.
+    LEFT JOIN LATERAL (
+        SELECT e.sequence AS version, e.position AS last_position FROM events e
+        WHERE j.outcome = 'duplicate' AND e.aggregate_type = j.earlier_type AND e.aggregate_id = j.earlier_id
+          AND e.sequence >= j.earlier_sequence AND e.sequence < j.earlier_sequence + 100 AND e.command_id = j.command_id
+        ORDER BY e.sequence DESC LIMIT 1
+    ) d ON true
+    ORDER BY j.command;
+END
+$$;
+
+REVOKE ALL ON FUNCTION append_events FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION append_events TO fittrack_command;

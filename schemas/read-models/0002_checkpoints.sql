@@ -1,0 +1,50 @@
+-- How far each projection has come in each partition, and who may write it now.
+--
+-- Written by: the projectors, in the transaction that writes the rows. A takeover raises `epoch`; a batch names the epoch
+-- it was read under, so a worker that slept past its lease changes nothing.
+-- Read by:    the query API (consistency tokens, freshness) and operators.
+CREATE TABLE checkpoints (
+    worker           text        NOT NULL,            -- 'totals.v1': projection and version
+    partition        integer     NOT NULL,
+    position         bigint      NOT NULL DEFAULT 0,  -- every event up to here is in the rows (or parked)
+    epoch            bigint      NOT NULL DEFAULT 0,
+    holder           uuid,
+    lease_expires_at timestamptz,
+    heartbeat_at     timestamptz,                     -- the worker was alive; the first signal of a dead one
+    next_offset      bigint,                          -- Kafka's, a hint where to resume reading
+    as_of            timestamptz,                     -- everything recorded up to this instant is in the rows
+    PRIMARY KEY (worker, partition)
+) WITH (fillfactor = 50);                             -- few rows, updated often: keep the updates on their page
+
+CREATE TABLE lease_members (
+    worker     text        NOT NULL,
+    holder     uuid        NOT NULL,
+    expires_at timestamptz NOT NULL,
+    PRIMARY KEY (worker, holder)
+) WITH (fillfactor = 50);
+
+-- Events that a projection could not take, and all later ones of the same owner, in order.
+-- Written by: the projectors with their checkpoint; read by: operators (`projectors parked`).
+CREATE TABLE parked_events (
+    worker    text        NOT NULL,
+    owner_id  uuid        NOT NULL,
+    partition integer     NOT NULL,
+    position  bigint      NOT NULL,
+    event     jsonb       NOT NULL,                   -- the envelope as it was read
+    error     text,                                   -- what failed; null on those that wait behind it
+    parked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (worker, partition, position)
+);
+-- Serves: which owners are parked, when a worker takes a partition over.
+CREATE INDEX parked_events_owner ON parked_events (worker, partition, owner_id);
+
+-- Which version of each read model its view shows. Promotion changes it.
+CREATE TABLE read_models (
+    name    text    PRIMARY KEY,
+    version integer NOT NULL
+);
+
+GRANT SELECT, INSERT, UPDATE ON checkpoints TO fittrack_projector;
+GRANT SELECT, INSERT, UPDATE, DELETE ON lease_members, parked_events TO fittrack_projector;
+GRANT SELECT ON checkpoints, read_models TO fittrack_query;
+GRANT SELECT ON read_models TO fittrack_projector;

@@ -3,6 +3,7 @@
 //! (`events/`, `openapi/`) are checked for drift by tests.
 pub mod consistency;
 pub mod envelope;
+pub mod event_schemas;
 pub mod kafka_form;
 pub mod migrations;
 pub mod notice;

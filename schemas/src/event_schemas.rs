@@ -1,0 +1,90 @@
+//! JSON Schema (2020-12) of each event's payload, made from the very types that write and read it.
+//! Committed as `schemas/events/<event_type>.v<version>.json` for whoever reads the topic in another language.
+//!
+//! The objects are closed: what a producer of ours writes is exactly what is described, and a test validates every
+//! stored sample. A consumer should ignore fields it does not know, because a newer schema of the same version may add
+//! optional ones (each schema of a version reads all that older ones wrote: backward-transitive).
+use fittrack_domain::{
+    athlete::{AthleteRegistered, ProfileUpdated},
+    workout::{WorkoutDeleted, WorkoutEdited, WorkoutImported, WorkoutLogged},
+};
+use schemars::{
+    JsonSchema, Schema,
+    generate::SchemaSettings,
+    transform::{RecursiveTransform, Transform},
+};
+use serde_json::{Value, json};
+
+/// The schema of one version of one event's payload.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventSchema {
+    /// `workout_logged`, ...
+    pub event_type: &'static str,
+    /// The version of the payload's shape.
+    pub event_version: &'static str,
+    /// The JSON Schema itself.
+    pub schema: Value,
+}
+
+impl EventSchema {
+    /// The name of the committed file.
+    pub fn file_name(&self) -> String {
+        format!("{}.v{}.json", self.event_type, self.event_version)
+    }
+}
+
+/// Every event's schema, in the order the events happen to an athlete and their workouts.
+pub fn event_schemas() -> Vec<EventSchema> {
+    vec![
+        payload::<AthleteRegistered>("athlete_registered", "1"),
+        payload::<ProfileUpdated>("profile_updated", "1"),
+        payload::<WorkoutLogged>("workout_logged", "1"),
+        payload::<WorkoutImported>("workout_imported", "1"),
+        payload::<WorkoutEdited>("workout_edited", "1"),
+        payload::<WorkoutDeleted>("workout_deleted", "1"),
+        redacted(),
+    ]
+}
+
+/// The schema of a payload that carries its own `type` beside the fields of `T`.
+fn payload<T: JsonSchema>(event_type: &'static str, event_version: &'static str) -> EventSchema {
+    // What is read, not what is written: a field with a default may be absent from older events.
+    let generator = SchemaSettings::draft2020_12().for_deserialize().into_generator();
+    let mut schema = generator.into_root_schema_for::<T>();
+    RecursiveTransform(close).transform(&mut schema);
+    finish(event_type, event_version, schema)
+}
+
+/// The event that stands where an erased one stood: nothing but its type.
+fn redacted() -> EventSchema {
+    let schema = schemars::json_schema!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Redacted",
+        "description": "What stood here was erased with its owner.",
+        "type": "object",
+        "properties": {},
+        "required": [],
+        "additionalProperties": false,
+    });
+    finish("redacted", "1", schema)
+}
+
+/// Adds the schema's address and the `type` field that every payload carries.
+fn finish(event_type: &'static str, event_version: &'static str, mut schema: Schema) -> EventSchema {
+    let id = format!("https://fittrack.dev/schemas/events/{event_type}.v{event_version}.json");
+    schema.insert("$id".to_owned(), json!(id));
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.insert("type".to_owned(), json!({ "type": "string", "const": event_type }));
+    }
+    if let Some(Value::Array(required)) = schema.get_mut("required") {
+        required.insert(0, json!("type"));
+    }
+    EventSchema { event_type, event_version, schema: schema.to_value() }
+}
+
+/// Allows no fields but those that are named.
+fn close(schema: &mut Schema) {
+    if schema.get("properties").is_some() {
+        schema.insert("additionalProperties".to_owned(), json!(false));
+    }
+}

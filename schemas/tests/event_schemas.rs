@@ -1,0 +1,139 @@
+//! The committed schemas are the ones the code has now, and they say yes to every stored event and no to what is none.
+//! `FITTRACK_BLESS=1 cargo test -p fittrack-schemas` writes them anew; the difference belongs into the same commit.
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use fittrack_domain::{athlete::AthleteEvent, workout::WorkoutEvent};
+use fittrack_schemas::event_schemas::{EventSchema, event_schemas};
+use schemars::JsonSchema;
+use serde_json::{Value, json};
+
+fn here(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+fn json_files(folder: &str) -> BTreeSet<String> {
+    fs::read_dir(here(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.ends_with(".json"))
+        .collect()
+}
+
+fn schema_of(event_type: &str) -> Value {
+    event_schemas().into_iter().find(|schema| schema.event_type == event_type).unwrap().schema
+}
+
+/// The stored samples of the domain's tests: schema file name and payload.
+fn samples() -> Vec<(String, String, Value)> {
+    json_files("../domain/tests/stored")
+        .into_iter()
+        .map(|file| {
+            let text = fs::read_to_string(here("../domain/tests/stored").join(&file)).unwrap();
+            let schema_file = file.splitn(3, '.').take(2).collect::<Vec<_>>().join(".") + ".json";
+            (file, schema_file, serde_json::from_str(&text).unwrap())
+        })
+        .collect()
+}
+
+fn sample(name: &str) -> Value {
+    samples().into_iter().find(|(file, ..)| file == name).unwrap().2
+}
+
+#[test]
+fn the_committed_schemas_are_those_of_the_code() {
+    for schema in event_schemas() {
+        let path = here("events").join(schema.file_name());
+        if std::env::var_os("FITTRACK_BLESS").is_some() {
+            fs::write(&path, serde_json::to_string_pretty(&schema.schema).unwrap() + "\n").unwrap();
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_else(|_| "null".to_owned());
+        let committed: Value = serde_json::from_str(&committed).unwrap();
+        assert_eq!(committed, schema.schema, "{} has drifted", schema.file_name());
+    }
+}
+
+#[test]
+fn every_event_of_every_aggregate_has_a_schema() {
+    let happens: BTreeSet<String> = types_of::<AthleteEvent>().chain(types_of::<WorkoutEvent>()).collect();
+    let described: BTreeSet<String> = event_schemas().iter().map(|schema| schema.event_type.to_owned()).collect();
+    assert_eq!(described, happens);
+}
+
+/// The names of an aggregate's events, as its enum writes them into `type`.
+fn types_of<E: JsonSchema>() -> impl Iterator<Item = String> {
+    let schema = schemars::schema_for!(E).to_value();
+    let variants = schema["oneOf"].as_array().unwrap().clone();
+    variants.into_iter().map(|variant| variant["properties"]["type"]["const"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn every_schema_is_json_schema_2020_12_and_closed() {
+    for EventSchema { event_type, schema, .. } in event_schemas() {
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+        assert!(jsonschema::draft202012::meta::is_valid(&schema), "{event_type}");
+        assert_closed(&schema, event_type);
+    }
+}
+
+fn assert_closed(schema: &Value, event_type: &str) {
+    match schema {
+        Value::Object(fields) => {
+            if fields.get("properties").is_some_and(Value::is_object) && fields.contains_key("type") {
+                assert_eq!(fields.get("additionalProperties"), Some(&json!(false)), "{event_type}: {schema}");
+            }
+            fields.values().for_each(|value| assert_closed(value, event_type));
+        }
+        Value::Array(items) => items.iter().for_each(|value| assert_closed(value, event_type)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_stored_event_is_valid_under_the_committed_schema_of_its_version() {
+    let samples = samples();
+    let with_schema: BTreeSet<String> = samples.iter().map(|(_, schema_file, _)| schema_file.clone()).collect();
+    assert_eq!(with_schema, json_files("events"), "each schema has a sample and each sample a schema");
+    for (file, schema_file, payload) in samples {
+        let schema = fs::read_to_string(here("events").join(schema_file)).unwrap();
+        let validator = jsonschema::draft202012::new(&serde_json::from_str(&schema).unwrap()).unwrap();
+        let errors: Vec<String> = validator.iter_errors(&payload).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{file}: {errors:?}");
+    }
+}
+
+#[test]
+fn what_is_no_such_event_is_refused() {
+    let schema = schema_of("workout_imported");
+    let good = sample("workout_imported.v1.json");
+    assert!(jsonschema::draft202012::is_valid(&schema, &good));
+    let refused = |pointer: &str, value: Value| {
+        let mut bad = good.clone();
+        *bad.pointer_mut(pointer).unwrap() = value;
+        assert!(!jsonschema::draft202012::is_valid(&schema, &bad), "{pointer}");
+    };
+    refused("/type", json!("workout_logged"));
+    refused("/workout_id", json!(7));
+    refused("/details/sport", json!("teleport"));
+    refused("/details/duration_s", json!("4321.5"));
+    refused("/details/average_heart_rate_bpm", json!(-1));
+    refused("/details/visibility", json!("everybody"));
+    refused("/details/sets/0/repetitions", json!(5.5));
+    refused("/recording", json!(null));
+    assert!(!jsonschema::draft202012::is_valid(&schema, &json!({})));
+    assert!(!jsonschema::draft202012::is_valid(&schema, &sample("workout_logged.v1.json")));
+}
+
+#[test]
+fn a_field_too_many_or_one_too_few_is_refused_at_every_depth() {
+    let schema = schema_of("workout_imported");
+    for pointer in ["", "/details", "/details/sets/0", "/recording"] {
+        let mut bad = sample("workout_imported.v1.json");
+        bad.pointer_mut(pointer).unwrap()["made_up"] = json!(1);
+        assert!(!jsonschema::draft202012::is_valid(&schema, &bad), "made_up in {pointer:?}");
+    }
+    for (pointer, field) in [("", "athlete_id"), ("", "type"), ("/details", "local_date"), ("/recording", "format")] {
+        let mut bad = sample("workout_imported.v1.json");
+        bad.pointer_mut(pointer).unwrap().as_object_mut().unwrap().remove(field).unwrap();
+        assert!(!jsonschema::draft202012::is_valid(&schema, &bad), "no {field} in {pointer:?}");
+    }
+}

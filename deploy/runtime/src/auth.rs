@@ -1,0 +1,261 @@
+//! Who calls: access tokens checked offline against the issuer's public keys, with verified ones remembered for half a minute.
+//! The command API issues them ([`AccessClaims`], signed by [`crate::keys::SigningKey`]); every API checks them through [`Caller`].
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{FromRef, FromRequestParts};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use jsonwebtoken::{Algorithm, Header, Validation};
+use moka::Expiry;
+use moka::future::Cache;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::backoff::Backoff;
+use crate::clock;
+use crate::jwks::KeyRing;
+pub use crate::jwks::{JwksError, JwksSource};
+use crate::private::Check;
+use crate::problem::Problem;
+
+/// The `typ` of access tokens (RFC 9068); a refresh token or an identity token is not one.
+pub const TOKEN_TYPE: &str = "at+jwt";
+/// The longest token that is looked at.
+pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
+/// Clock difference tolerated between issuer and verifier.
+pub const LEEWAY_SECONDS: i64 = 5;
+
+/// How long a verified token is remembered; also the bound on how late a revocation acts.
+const REMEMBERED: Duration = Duration::from_secs(30);
+const REMEMBERED_TOKENS: u64 = 100_000;
+/// How often the set is fetched although nothing asks for it, so that retired keys go.
+const REFRESH: Duration = Duration::from_secs(300);
+
+/// What an access token says; every field but the last two is required.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessClaims {
+    /// The issuer.
+    pub iss: String,
+    /// The athlete, a UUID.
+    pub sub: String,
+    /// Whom the token is for.
+    pub aud: String,
+    /// End of validity, seconds since 1970.
+    pub exp: i64,
+    /// Start of validity.
+    pub nbf: i64,
+    /// Time of issue.
+    pub iat: i64,
+    /// The token's own id.
+    pub jti: String,
+    /// The session it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sid: Option<String>,
+    /// Space-separated scopes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+}
+
+/// The athlete on whose behalf a request is made. As an extractor it refuses with 401 (503 until the issuer's keys are known).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The athlete.
+    pub athlete_id: Uuid,
+    /// The session the token belongs to.
+    pub session_id: Option<String>,
+    /// What the token is limited to; empty means everything its athlete may do.
+    pub scopes: Arc<[String]>,
+}
+
+/// A caller where there is one: no `Authorization` header is nobody, a bad one is a 401.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptionalCaller(pub Option<Caller>);
+
+/// Why a token is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// Its form, header, signature or a claim is wrong. Deliberately no more: details help only attackers.
+    #[error("the access token is not valid here")]
+    Invalid,
+    /// It was good once.
+    #[error("the access token has expired")]
+    Expired,
+    /// No key of the issuer is known yet.
+    #[error("the issuer's keys are not known yet")]
+    NoKeys,
+}
+
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Invalid | AuthError::Expired => Self::invalid_token(error.to_string()),
+            AuthError::NoKeys => Self::unavailable("access tokens cannot be checked yet", Duration::from_secs(1)),
+        }
+    }
+}
+
+/// Checks access tokens; clones share keys and memory.
+#[derive(Clone)]
+pub struct Verifier {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    keys: KeyRing,
+    validation: Validation,
+    verified: Cache<[u8; 32], Verified>,
+}
+
+#[derive(Clone)]
+struct Verified {
+    caller: Caller,
+    expires_at: i64,
+}
+
+impl Verifier {
+    /// A verifier of tokens by `issuer` for `audience`. With a URL it knows no key until [`Verifier::keep_fresh`] has run.
+    pub fn new(source: JwksSource, issuer: &str, audience: &str) -> Result<Self, JwksError> {
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[issuer]);
+        validation.set_audience(&[audience]);
+        validation.set_required_spec_claims(&["exp", "nbf", "aud", "iss", "sub"]);
+        validation.validate_nbf = true;
+        validation.leeway = LEEWAY_SECONDS.unsigned_abs();
+        let verified = Cache::builder().max_capacity(REMEMBERED_TOKENS).expire_after(UntilExpiry).build();
+        Ok(Self { inner: Arc::new(Inner { keys: KeyRing::new(source)?, validation, verified }) })
+    }
+
+    /// Who holds the token.
+    pub async fn verify(&self, token: &str) -> Result<Caller, AuthError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(AuthError::Invalid);
+        }
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        if let Some(known) = self.inner.verified.get(&digest).await {
+            let expired = clock::now().timestamp() > known.expires_at + LEEWAY_SECONDS;
+            return if expired { Err(AuthError::Expired) } else { Ok(known.caller) };
+        }
+        let verified = self.check(token).await?;
+        self.inner.verified.insert(digest, verified.clone()).await;
+        Ok(verified.caller)
+    }
+
+    /// Fetches the issuer's keys until they are known (however late the issuer starts), then every five minutes; runs until cancelled.
+    /// A failed fetch leaves the last good set in use, and the check ready.
+    pub async fn keep_fresh(self, check: Check, token: CancellationToken) {
+        let keys = &self.inner.keys;
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+        loop {
+            let pause = match keys.refresh().await {
+                Ok(()) => {
+                    check.set(!keys.is_empty(), "no usable key");
+                    backoff.reset();
+                    REFRESH
+                }
+                Err(error) => {
+                    if keys.is_empty() {
+                        check.unready(error.to_string());
+                    } else {
+                        tracing::warn!(%error, "keeping the signing keys last fetched");
+                    }
+                    backoff.next_delay()
+                }
+            };
+            if !keys.is_remote() {
+                return;
+            }
+            if token.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Forgets every remembered token, so that a revocation acts at once in this process.
+    pub fn forget_verified(&self) {
+        self.inner.verified.invalidate_all();
+    }
+
+    async fn check(&self, token: &str) -> Result<Verified, AuthError> {
+        let header = jsonwebtoken::decode_header(token).map_err(|_| AuthError::Invalid)?;
+        let kid = acceptable_kid(&header).ok_or(AuthError::Invalid)?;
+        let Some(key) = self.inner.keys.get_or_fetch(kid).await else {
+            return Err(if self.inner.keys.is_empty() { AuthError::NoKeys } else { AuthError::Invalid });
+        };
+        let claims = jsonwebtoken::decode::<AccessClaims>(token, &key, &self.inner.validation)
+            .map_err(|error| match error.kind() {
+                jsonwebtoken::errors::ErrorKind::ExpiredSignature => AuthError::Expired,
+                _ => AuthError::Invalid,
+            })?
+            .claims;
+        let athlete_id = Uuid::parse_str(&claims.sub).map_err(|_| AuthError::Invalid)?;
+        let scopes = claims.scope.as_deref().unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+        let caller = Caller { athlete_id, session_id: claims.sid, scopes };
+        Ok(Verified { caller, expires_at: claims.exp })
+    }
+}
+
+/// The key id of a header that says nothing we do not expect: one algorithm, one type, no key or address of its own, nothing critical.
+fn acceptable_kid(header: &Header) -> Option<&str> {
+    let ours =
+        header.alg == Algorithm::EdDSA && header.typ.as_deref().is_some_and(|typ| typ.eq_ignore_ascii_case(TOKEN_TYPE));
+    let brings_its_own_key = header.jku.is_some()
+        || header.jwk.is_some()
+        || header.x5u.is_some()
+        || header.x5c.is_some()
+        || header.x5t.is_some()
+        || header.x5t_s256.is_some();
+    let unusual = header.crit.is_some() || header.enc.is_some() || header.zip.is_some() || header.cty.is_some();
+    header.kid.as_deref().filter(|_| ours && !brings_its_own_key && !unusual)
+}
+
+/// A token is remembered for half a minute, and never past its own end.
+struct UntilExpiry;
+
+impl Expiry<[u8; 32], Verified> for UntilExpiry {
+    fn expire_after_create(&self, _: &[u8; 32], verified: &Verified, _: Instant) -> Option<Duration> {
+        let left = verified.expires_at + LEEWAY_SECONDS - clock::now().timestamp();
+        Some(Duration::from_secs(u64::try_from(left).unwrap_or(0)).min(REMEMBERED))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller
+where
+    Verifier: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let OptionalCaller(caller) = OptionalCaller::from_request_parts(parts, state).await?;
+        caller.ok_or_else(|| Problem::unauthenticated("send an access token as `Authorization: Bearer <token>`"))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for OptionalCaller
+where
+    Verifier: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let mut given = parts.headers.get_all(AUTHORIZATION).iter();
+        let Some(header) = given.next() else { return Ok(Self(None)) };
+        if given.next().is_some() {
+            return Err(Problem::invalid_token("send one `Authorization` header"));
+        }
+        let token = header
+            .to_str()
+            .ok()
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim())
+            .ok_or_else(|| Problem::invalid_token("expected `Authorization: Bearer <token>`"))?;
+        Ok(Self(Some(Verifier::from_ref(state).verify(token).await?)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

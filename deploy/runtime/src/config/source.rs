@@ -1,0 +1,247 @@
+//! Where settings come from: the environment, over the file named by `FITTRACK_SETTINGS_FILE`.
+//! A [`Source`] remembers what was asked and what was wrong, and says all of it in `finish`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::str::FromStr;
+
+use super::{ConfigError, ConfigErrors, Secret, Setting};
+
+const SETTINGS_FILE: &str = "FITTRACK_SETTINGS_FILE";
+
+/// Names that belong to the command line around the processes, not to a process.
+const TOLERATED_NAMES: &[&str] = &[SETTINGS_FILE, "FITTRACK_DIR", "FITTRACK_PORT_BASE"];
+const TOLERATED_PREFIXES: &[&str] = &["FITTRACK_TEST_", "FITTRACK_LOCAL_", "FITTRACK_BENCH_"];
+/// Kubernetes announces a service called `fittrack-...` through variables like these.
+const SERVICE_LINK_MARKS: &[&str] = &["_SERVICE_HOST", "_SERVICE_PORT", "_PORT_"];
+
+/// The settings given to this process, and the problems found while reading them.
+#[derive(Debug)]
+pub struct Source {
+    values: BTreeMap<String, String>,
+    known: BTreeSet<&'static str>,
+    problems: Vec<ConfigError>,
+}
+
+impl Source {
+    /// Reads the environment, over the file named by `FITTRACK_SETTINGS_FILE` where that is set.
+    pub fn from_env() -> Self {
+        Self::from_pairs(std::env::vars_os().filter_map(|(key, value)| {
+            // A value that is not UTF-8 is of no use to any setting; it is reported as absent.
+            Some((key.into_string().ok()?, value.into_string().ok()?))
+        }))
+    }
+
+    /// Reads the pairs as if they were the environment (the settings file included).
+    pub fn from_pairs(pairs: impl IntoIterator<Item = (impl Into<String>, impl Into<String>)>) -> Self {
+        let environment: BTreeMap<String, String> = pairs
+            .into_iter()
+            .map(|(key, value)| (key.into(), value.into()))
+            .filter(|(key, _)| key.starts_with("FITTRACK_"))
+            .collect();
+        let mut source = Self { values: BTreeMap::new(), known: BTreeSet::new(), problems: Vec::new() };
+        if let Some(path) = environment.get(SETTINGS_FILE) {
+            source.read_settings_file(path);
+        }
+        source.drop_shadowed_file_variants(&environment);
+        source.values.extend(environment);
+        source
+    }
+
+    /// The value of a setting that must be there; empty, with a problem noted, where it is not.
+    pub fn required(&mut self, setting: &Setting) -> String {
+        self.optional(setting).unwrap_or_else(|| {
+            if !self.has_problem(setting.name) {
+                self.refuse(setting, "is required and not set");
+            }
+            String::new()
+        })
+    }
+
+    /// The value of a setting, or else its default, or else nothing.
+    pub fn optional(&mut self, setting: &Setting) -> Option<String> {
+        self.given(setting).or_else(|| setting.default.map(str::to_owned))
+    }
+
+    /// Like [`Source::required`], for a value that is never shown.
+    pub fn secret(&mut self, setting: &Setting) -> Secret {
+        Secret::new(self.required(setting))
+    }
+
+    /// Like [`Source::optional`], for a value that is never shown.
+    pub fn optional_secret(&mut self, setting: &Setting) -> Option<Secret> {
+        self.optional(setting).map(Secret::new)
+    }
+
+    /// The value parsed, or else the setting's default parsed, or else `fallback`.
+    /// What cannot be parsed, or is required and absent, is noted as a problem (and the fallback returned).
+    pub fn parsed<T: FromStr<Err: Display>>(&mut self, setting: &Setting, fallback: T) -> T {
+        let Some(text) = self.optional(setting) else {
+            if setting.required && !self.has_problem(setting.name) {
+                self.refuse(setting, "is required and not set");
+            }
+            return fallback;
+        };
+        match text.parse() {
+            Ok(value) => value,
+            Err(error) if setting.secret => {
+                self.refuse(setting, &format!("cannot be used: {error}"));
+                fallback
+            }
+            Err(error) => {
+                self.refuse(setting, &format!("`{text}` cannot be used: {error}"));
+                fallback
+            }
+        }
+    }
+
+    /// Declares settings that may be present although this run does not ask for them (another subcommand does).
+    pub fn knows(&mut self, settings: &[Setting]) {
+        self.known.extend(settings.iter().map(|setting| setting.name));
+    }
+
+    /// Notes a problem found by the caller (two settings that exclude each other, say).
+    pub fn refuse(&mut self, setting: &Setting, problem: &str) {
+        self.problems.push(ConfigError {
+            setting: setting.name.to_owned(),
+            problem: problem.to_owned(),
+            example: Some(setting.example),
+        });
+    }
+
+    /// Says everything that is wrong, unknown `FITTRACK_*` names included.
+    pub fn finish(mut self) -> Result<(), ConfigErrors> {
+        let unknown: Vec<String> = self.values.keys().filter(|key| !self.is_known(key)).cloned().collect();
+        for key in unknown {
+            let problem = match self.nearest_known(&key) {
+                Some(name) => format!("is not a setting of this process; did you mean {name}?"),
+                None => "is not a setting of this process".to_owned(),
+            };
+            self.problems.push(ConfigError { setting: key, problem, example: None });
+        }
+        if self.problems.is_empty() { Ok(()) } else { Err(ConfigErrors(self.problems)) }
+    }
+
+    /// The value given directly or through `<name>_FILE`; an empty value counts as absent.
+    fn given(&mut self, setting: &Setting) -> Option<String> {
+        self.known.insert(setting.name);
+        let direct = self.values.get(setting.name).filter(|value| !value.is_empty()).cloned();
+        let file = self.values.get(&file_variant(setting.name)).filter(|path| !path.is_empty()).cloned();
+        match (direct, file) {
+            (Some(_), Some(_)) => {
+                let problem = format!("is given twice: directly and through {}", file_variant(setting.name));
+                self.refuse(setting, &problem);
+                None
+            }
+            (Some(value), None) => Some(value),
+            (None, Some(path)) => self.read_value_file(setting, &path),
+            (None, None) => None,
+        }
+    }
+
+    fn read_value_file(&mut self, setting: &Setting, path: &str) -> Option<String> {
+        match std::fs::read_to_string(path) {
+            Ok(content) => Some(content.trim_end_matches(['\n', '\r']).to_owned()),
+            Err(error) => {
+                let problem = format!("cannot be read from the file {path}: {error}");
+                self.problems.push(ConfigError {
+                    setting: setting.name.to_owned(),
+                    problem,
+                    example: (!setting.secret).then_some(setting.example),
+                });
+                None
+            }
+        }
+    }
+
+    fn read_settings_file(&mut self, path: &str) {
+        let content = match std::fs::read_to_string(path) {
+            Ok(content) => content,
+            Err(error) => return self.refuse_settings_file(&format!("cannot read {path}: {error}")),
+        };
+        for (index, line) in content.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            match line.split_once('=') {
+                Some((key, value)) if key.trim().starts_with("FITTRACK_") => {
+                    self.values.insert(key.trim().to_owned(), unquoted(value.trim()).to_owned());
+                }
+                // The line itself is not shown: it may be half of a secret.
+                _ => {
+                    self.refuse_settings_file(&format!("{path}, line {}: expected FITTRACK_NAME=VALUE", index + 1));
+                }
+            }
+        }
+    }
+
+    fn refuse_settings_file(&mut self, problem: &str) {
+        self.problems.push(ConfigError {
+            setting: SETTINGS_FILE.to_owned(),
+            problem: problem.to_owned(),
+            example: None,
+        });
+    }
+
+    /// `X` in the environment wins over `X_FILE` in the settings file, and the other way round.
+    fn drop_shadowed_file_variants(&mut self, environment: &BTreeMap<String, String>) {
+        self.values.retain(|key, _| {
+            let twin = key.strip_suffix("_FILE").map_or_else(|| file_variant(key), str::to_owned);
+            !environment.contains_key(&twin)
+        });
+    }
+
+    fn has_problem(&self, name: &str) -> bool {
+        self.problems.iter().any(|problem| problem.setting == name)
+    }
+
+    fn is_known(&self, key: &str) -> bool {
+        self.known.contains(key)
+            || key.strip_suffix("_FILE").is_some_and(|name| self.known.contains(name))
+            || TOLERATED_NAMES.contains(&key)
+            || TOLERATED_PREFIXES.iter().any(|prefix| key.starts_with(prefix))
+            || SERVICE_LINK_MARKS.iter().any(|mark| key.contains(mark))
+    }
+
+    fn nearest_known(&self, key: &str) -> Option<&'static str> {
+        self.known
+            .iter()
+            .map(|name| (edit_distance(key, name), *name))
+            .min()
+            .filter(|(distance, _)| *distance <= 3)
+            .map(|(_, name)| name)
+    }
+}
+
+fn file_variant(name: &str) -> String {
+    format!("{name}_FILE")
+}
+
+fn unquoted(value: &str) -> &str {
+    for quote in ['"', '\''] {
+        if let Some(inner) = value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) {
+            return inner;
+        }
+    }
+    value
+}
+
+/// Levenshtein distance in bytes; names are short ASCII.
+fn edit_distance(left: &str, right: &str) -> usize {
+    let mut row: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.bytes().enumerate() {
+        let mut diagonal = i;
+        let mut previous = i + 1;
+        for (cell, b) in row.iter_mut().skip(1).zip(right.bytes()) {
+            let next = (previous + 1).min(*cell + 1).min(diagonal + usize::from(a != b));
+            diagonal = *cell;
+            *cell = next;
+            previous = next;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = i + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}

@@ -1,0 +1,30 @@
+//! What every process does: settings, telemetry, shutdown, HTTP server, token check, problem documents, Kafka and Postgres clients.
+//! It sits under the three services (`command-api`, `projectors`, `query-api`) and knows nothing of what they decide or store.
+//!
+//! In reading order: a process reads its settings ([`config`]), starts ([`process`]: [`telemetry`], [`shutdown`], [`private`]), serves
+//! ([`server`], with [`trace`], [`problem`], [`json`], [`auth`] and [`keys`]) and talks to its databases and broker ([`pg`], [`kafka`],
+//! [`lease`], [`backoff`]). Time is read in [`clock`] alone.
+
+pub mod auth;
+pub mod backoff;
+pub mod clock;
+pub mod config;
+mod edge;
+mod http_metrics;
+pub mod json;
+mod jwks;
+pub mod kafka;
+pub mod keys;
+pub mod lease;
+mod log_format;
+mod patience;
+pub mod pg;
+pub mod private;
+pub mod problem;
+pub mod process;
+pub mod server;
+pub mod shutdown;
+pub mod telemetry;
+#[cfg(test)]
+mod test_database;
+pub mod trace;

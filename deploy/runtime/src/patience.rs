@@ -1,0 +1,173 @@
+//! How long a connection may take: a socket that notes when bytes move, so that slow headers, stalled readers and idle peers are closed.
+//! hyper's own header timer also runs between requests and would close idle keep-alive connections as if they were attacks.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Why a connection is closed from our side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Impatience {
+    SlowHeader,
+    StalledWrite,
+    Idle,
+}
+
+impl Impatience {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::SlowHeader => "slow_header",
+            Self::StalledWrite => "stalled_write",
+            Self::Idle => "idle",
+        }
+    }
+}
+
+/// Limits in time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    pub(crate) header_read: Duration,
+    pub(crate) write_stall: Duration,
+    pub(crate) idle: Duration,
+}
+
+/// What is known of one connection; times are milliseconds since it was accepted, plus one, so that zero means "not".
+#[derive(Debug)]
+pub(crate) struct Patience {
+    accepted: Instant,
+    header_since: AtomicU64,
+    write_since: AtomicU64,
+    active_at: AtomicU64,
+    serving: AtomicU32,
+    used: AtomicU32,
+}
+
+impl Patience {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            accepted: Instant::now(),
+            header_since: AtomicU64::new(0),
+            write_since: AtomicU64::new(0),
+            active_at: AtomicU64::new(1),
+            serving: AtomicU32::new(0),
+            used: AtomicU32::new(0),
+        })
+    }
+
+    /// A request's head is complete: a handler has it now.
+    pub(crate) fn request_begins(&self) {
+        self.header_since.store(0, Ordering::Relaxed);
+        self.serving.fetch_add(1, Ordering::Relaxed);
+        self.used.store(1, Ordering::Relaxed);
+    }
+
+    /// The handler has answered; the body may still be on its way.
+    pub(crate) fn request_ends(&self) {
+        self.serving.fetch_sub(1, Ordering::Relaxed);
+        self.active_at.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// Whether nothing has been asked on this connection yet.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.used.load(Ordering::Relaxed) == 0 && self.header_since.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether one of the limits has passed.
+    pub(crate) fn exhausted(&self, limits: &Limits) -> Option<Impatience> {
+        let now = self.now();
+        let passed =
+            |since: u64, limit: Duration| since != 0 && Duration::from_millis(now.saturating_sub(since)) > limit;
+        let serving = self.serving.load(Ordering::Relaxed) > 0;
+        if passed(self.write_since.load(Ordering::Relaxed), limits.write_stall) {
+            return Some(Impatience::StalledWrite);
+        }
+        if serving {
+            return None;
+        }
+        if passed(self.header_since.load(Ordering::Relaxed), limits.header_read) {
+            return Some(Impatience::SlowHeader);
+        }
+        passed(self.active_at.load(Ordering::Relaxed), limits.idle).then_some(Impatience::Idle)
+    }
+
+    fn bytes_read(&self) {
+        let now = self.now();
+        self.active_at.store(now, Ordering::Relaxed);
+        if self.serving.load(Ordering::Relaxed) == 0 {
+            // Only the first byte of a head starts its clock; dripping more does not restart it.
+            let _ = self.header_since.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
+    fn wrote(&self, pending: bool) {
+        if pending {
+            let _ = self.write_since.compare_exchange(0, self.now(), Ordering::Relaxed, Ordering::Relaxed);
+        } else {
+            self.write_since.store(0, Ordering::Relaxed);
+            self.active_at.store(self.now(), Ordering::Relaxed);
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.accepted.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
+    }
+}
+
+/// A TCP stream that reports to its [`Patience`].
+pub(crate) struct PatientStream {
+    stream: TcpStream,
+    patience: Arc<Patience>,
+}
+
+impl PatientStream {
+    pub(crate) fn new(stream: TcpStream, patience: Arc<Patience>) -> Self {
+        Self { stream, patience }
+    }
+}
+
+impl AsyncRead for PatientStream {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.patience.bytes_read();
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for PatientStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.patience.wrote(polled.is_pending());
+        polled
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.patience.wrote(polled.is_pending());
+        polled
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,69 @@
+//! `test`: every check and every test, in the order in which a mistake is cheapest to find.
+//! Starts one Postgres and one Kafka for all tests of the crates; the journeys start whole stacks of their own.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use fittrack_local::{Parts, Result, Stack, StackOptions, ports::PortBlock};
+use tokio::process::Command;
+
+use crate::building::cargo;
+use crate::cli::Test;
+use crate::run_folder::RunFolder;
+use crate::steps::Steps;
+
+pub async fn run(arguments: &Test) -> Result<ExitCode> {
+    let mut steps = Steps::new()?;
+    let folder = RunFolder::make(&std::env::temp_dir()).await?;
+    let outcome = sequence(arguments, &mut steps, &folder).await;
+    folder.clear().await;
+    steps.print_summary();
+    outcome?;
+    println!("everything passed");
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn sequence(arguments: &Test, steps: &mut Steps, folder: &RunFolder) -> Result<()> {
+    if arguments.filter.is_empty() {
+        steps.run("formatting", cargo(&["fmt", "--all", "--check"])).await?;
+        steps
+            .run("lints", cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
+            .await?;
+    }
+    steps.run("build", cargo(&["build", "--workspace", "--all-targets"])).await?;
+    let servers = steps.perform("start a Postgres and a Kafka for the tests", start_servers(folder)).await?;
+
+    let environment = [
+        ("FITTRACK_TEST_POSTGRES_URL", servers.database_url("postgres")?),
+        ("FITTRACK_TEST_KAFKA_BROKERS", servers.kafka_brokers()?),
+        ("TMPDIR", folder.path().display().to_string()),
+    ];
+    let prepared = |words: &[&str], threads: &[&str]| {
+        let mut command: Command = cargo(words);
+        command.envs(environment.clone()).arg("--").args(&arguments.filter).args(threads);
+        if arguments.long {
+            command.env("FITTRACK_LONG", "1");
+        }
+        command
+    };
+    let crates = ["test", "--workspace", "--exclude", "fittrack-journeys", "--no-fail-fast"];
+    steps.run("tests of the crates", prepared(&crates, &[])).await?;
+    // One at a time: each starts a whole stack, and several would fight for the processor while they are being measured.
+    let journeys = ["test", "--package", "fittrack-journeys", "--no-fail-fast"];
+    steps.run("journeys and faults over whole stacks", prepared(&journeys, &["--test-threads=1"])).await
+}
+
+/// The servers of the tests: free ports and a folder that goes away with the run.
+async fn start_servers(folder: &RunFolder) -> Result<Stack> {
+    let block = PortBlock::find()?;
+    let set = |key| std::env::var(key).ok().filter(|value| !value.is_empty());
+    Stack::start(StackOptions {
+        dir: folder.path().join("servers"),
+        port_base: Some(block.base),
+        parts: Parts::PostgresAndKafka,
+        binaries: PathBuf::new(),
+        external_postgres: set("FITTRACK_POSTGRES_URL"),
+        external_kafka: set("FITTRACK_KAFKA_BROKERS"),
+    })
+    .await
+}

@@ -1,0 +1,182 @@
+//! A private Kafka: one process that is broker and controller, its settings, and a question that tells whether it is ready.
+//! The stack starts it beside Postgres; what the services publish waits in the store whenever it is down.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::artifacts::{self, jdk_tool};
+use crate::error::{Error, Result, WhileDoing};
+use crate::ports::Ports;
+use crate::process::{Launch, ProcessId, find_program, spawn};
+
+const LOGGING: &str = "\
+# Warnings and errors to standard output, which the stack keeps in logs/kafka.log.
+status = warn
+appender.console.type = Console
+appender.console.name = console
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{ISO8601} %p %m (%c{1})%n
+rootLogger.level = warn
+rootLogger.appenderRef.console.ref = console
+# It warns about each settings key it does not know, which is noise here.
+logger.config.name = org.apache.kafka.common.config.AbstractConfig
+logger.config.level = error
+";
+
+/// Everything needed to start the Kafka of one stack.
+pub struct Kafka<'a> {
+    /// Holds `server.properties`, `log4j2.properties` and `data/`.
+    pub folder: &'a Path,
+    pub ports: Ports,
+    pub log: &'a Path,
+}
+
+impl Kafka<'_> {
+    /// Formats the data folder where it is new, writes the settings and starts the broker; does not wait for it.
+    ///
+    /// # Errors
+    /// When Kafka cannot be fetched, formatted or started.
+    pub fn start(&self) -> Result<ProcessId> {
+        let jars = artifacts::kafka()?;
+        let data = self.folder.join("data");
+        fs::create_dir_all(self.folder).while_doing(|| format!("create {}", self.folder.display()))?;
+        let settings = self.folder.join("server.properties");
+        fs::write(&settings, self.settings(&data)?).while_doing(|| format!("write {}", settings.display()))?;
+        let logging = self.folder.join("log4j2.properties");
+        fs::write(&logging, LOGGING).while_doing(|| format!("write {}", logging.display()))?;
+
+        let class_path = format!("{}/*", jars.display());
+        let settings = settings.display().to_string();
+        let java = jdk_tool("java");
+        let java = if java.is_absolute() { Some(java) } else { find_program("java") };
+        let java = java.ok_or_else(|| {
+            Error::failed("Java is not installed").advise("install a JDK, 17 or newer, or set FITTRACK_KAFKA_BROKERS")
+        })?;
+        if !data.join("meta.properties").exists() {
+            let mut format = Command::new(&java);
+            format.arg(format!("-Dlog4j2.configurationFile={}", logging.display()));
+            format.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", &class_path, "kafka.tools.StorageTool"]);
+            format.args(["format", "--ignore-formatted", "-t", &cluster_id(), "-c", &settings]);
+            artifacts::run(&mut format, "format Kafka's data folder")?;
+        }
+        spawn(Launch {
+            program: &java,
+            arguments: vec![
+                "-Xmx512m".into(),
+                "-XX:+UseSerialGC".into(),
+                "-XX:TieredStopAtLevel=1".into(),
+                format!("-Dlog4j2.configurationFile={}", logging.display()),
+                "-cp".into(),
+                class_path,
+                "kafka.Kafka".into(),
+                settings,
+            ],
+            environment: Vec::new(),
+            log: self.log,
+            account: None,
+        })
+    }
+
+    /// The whole of `server.properties`.
+    fn settings(&self, data: &Path) -> Result<String> {
+        let data = data.display().to_string();
+        if data.contains([',', '\\']) {
+            return Err(Error::wrong_use(format!("Kafka cannot keep its data in {data}"))
+                .advise("choose a --dir without comma and backslash"));
+        }
+        let (broker, controller) = (self.ports.kafka(), self.ports.kafka_controller());
+        Ok(format!(
+            "# Written at each start of the local stack.\n\
+             process.roles=broker,controller\n\
+             node.id=1\n\
+             controller.quorum.voters=1@127.0.0.1:{controller}\n\
+             listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}\n\
+             advertised.listeners=PLAINTEXT://127.0.0.1:{broker}\n\
+             controller.listener.names=CONTROLLER\n\
+             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+             log.dirs={data}\n\
+             log.retention.hours=168\n\
+             auto.create.topics.enable=false\n\
+             num.partitions=1\n\
+             default.replication.factor=1\n\
+             offsets.topic.num.partitions=4\n\
+             offsets.topic.replication.factor=1\n\
+             transaction.state.log.num.partitions=4\n\
+             transaction.state.log.replication.factor=1\n\
+             transaction.state.log.min.isr=1\n\
+             share.coordinator.state.topic.num.partitions=4\n\
+             share.coordinator.state.topic.replication.factor=1\n\
+             share.coordinator.state.topic.min.isr=1\n\
+             group.initial.rebalance.delay.ms=0\n"
+        ))
+    }
+}
+
+/// A random cluster id in Kafka's own form; a leading dash would read as an option.
+fn cluster_id() -> String {
+    let id = URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>());
+    match id.strip_prefix('-') {
+        Some(rest) => format!("A{rest}"),
+        None => id,
+    }
+}
+
+/// Whether the broker at `address` answers a metadata request naming at least one broker, within a second.
+pub async fn is_ready(address: &str) -> bool {
+    let asked = tokio::time::timeout(Duration::from_secs(1), count_brokers(address)).await;
+    matches!(asked, Ok(Ok(brokers)) if brokers > 0)
+}
+
+/// One `Metadata` request, version 1, for no topic; the answer starts with the correlation id and the number of brokers.
+async fn count_brokers(address: &str) -> std::io::Result<i32> {
+    const CLIENT: &[u8] = b"fittrack-local";
+    let mut request = Vec::new();
+    request.extend_from_slice(&3_i16.to_be_bytes()); // api key: Metadata
+    request.extend_from_slice(&1_i16.to_be_bytes()); // version
+    request.extend_from_slice(&7_i32.to_be_bytes()); // correlation id
+    request.extend_from_slice(&14_i16.to_be_bytes()); // length of the client's name
+    request.extend_from_slice(CLIENT);
+    request.extend_from_slice(&0_i32.to_be_bytes()); // no topics
+    let length = i32::try_from(request.len()).map_err(std::io::Error::other)?;
+
+    let mut broker = TcpStream::connect(address).await?;
+    broker.write_all(&length.to_be_bytes()).await?;
+    broker.write_all(&request).await?;
+    let _answer_length = broker.read_i32().await?;
+    let _correlation_id = broker.read_i32().await?;
+    broker.read_i32().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_id_is_22_characters_and_never_an_option() {
+        for _ in 0..500 {
+            let id = cluster_id();
+            assert!(id.len() == 22 && !id.starts_with('-'), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_data_folder_kafka_would_split_is_refused() {
+        let ports = Ports::from_base(9000).unwrap();
+        let kafka = Kafka { folder: Path::new("/a"), ports, log: Path::new("/a/log") };
+        assert_eq!(kafka.settings(Path::new("/a,b")).unwrap_err().exit_code(), 2);
+        let settings = kafka.settings(Path::new("/a/data")).unwrap();
+        assert!(settings.contains("listeners=PLAINTEXT://127.0.0.1:9006,CONTROLLER://127.0.0.1:9007\n"));
+    }
+
+    #[tokio::test]
+    async fn nobody_listening_is_not_ready() {
+        assert!(!is_ready("127.0.0.1:1").await);
+    }
+}

@@ -1,0 +1,27 @@
+//! The command line behind `deploy/fittrack`: reads the arguments, runs one command, turns its outcome into an exit code.
+//! Everything it does to a stack it does through the library beside it.
+
+mod building;
+mod cli;
+mod commands;
+mod interrupts;
+mod run_folder;
+mod steps;
+mod tail;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    // clap itself ends the program with 2 for wrong use and 0 for --help.
+    let outcome = commands::run(cli::Cli::parse()).await;
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}

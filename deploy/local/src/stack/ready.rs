@@ -1,0 +1,80 @@
+//! Waiting until a process does its work, and saying why when it never does.
+//! Each kind is asked the question its callers will ask: a query, a metadata request, `/readyz`.
+
+use std::time::{Duration, Instant};
+
+use super::launch::Started;
+use super::{KAFKA, POSTGRES, Stack, brokers};
+use crate::error::{Error, Result};
+use crate::state::State;
+use crate::{databases, kafka};
+
+/// How long a process may take until it is ready; a slow machine under load needs far less.
+const DEADLINE: Duration = Duration::from_secs(120);
+
+impl Stack {
+    /// Whether a process answers right now.
+    ///
+    /// # Errors
+    /// When no process of that name can exist.
+    pub async fn is_ready(&self, name: &str) -> Result<bool> {
+        let state = self.state()?;
+        Ok(match name {
+            POSTGRES => databases::is_ready(&self.administrator_url(&state)).await,
+            KAFKA => any_broker_ready(&state).await,
+            service => self.service_is_ready(service).await?,
+        })
+    }
+
+    async fn service_is_ready(&self, name: &str) -> Result<bool> {
+        let url = format!("{}/readyz", self.private_url(name)?);
+        let answer = self.http.get(url).timeout(Duration::from_secs(2)).send().await;
+        Ok(answer.is_ok_and(|answer| answer.status().is_success()))
+    }
+
+    fn was_started(&self, name: &str) -> Result<bool> {
+        Ok(self.state()?.processes.contains_key(name))
+    }
+
+    /// Waits until a process is ready; one that ran before this call and dies meanwhile is started again.
+    ///
+    /// # Errors
+    /// When it dies or the deadline passes; with the last lines of its log.
+    pub(super) async fn wait_ready(&self, name: &str, mut started: Option<Started>) -> Result<()> {
+        let deadline = Instant::now() + DEADLINE;
+        while !self.is_ready(name).await? {
+            if started.is_none() && self.was_started(name)? && !self.is_alive(name)? {
+                // It was about to die when this call looked first.
+                started = Some(self.launch(name)?);
+            }
+            let died = started.as_ref().is_some_and(|started| !started.process.is_alive());
+            let said = self.last_lines(name, started.as_ref().map_or(0, |started| started.log_offset));
+            if died && name == POSTGRES && still_occupied(&said) && Instant::now() < deadline {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                started = Some(self.launch(name)?);
+                continue;
+            }
+            if died || Instant::now() >= deadline {
+                let what = if died { "ended before it was ready" } else { "is not ready after two minutes" };
+                return Err(Error::failed(format!("{name} {what}; it said last:\n    {said}"))
+                    .advise(format!("read {}, then try again", self.log_path(name).display())));
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        Ok(())
+    }
+}
+
+/// After `kill -9` of the server its children need a moment to notice; until then a new server refuses to start.
+fn still_occupied(log: &str) -> bool {
+    log.contains("shared memory block") || log.contains("postmaster.pid")
+}
+
+async fn any_broker_ready(state: &State) -> bool {
+    for broker in brokers(state).split(',') {
+        if kafka::is_ready(broker.trim()).await {
+            return true;
+        }
+    }
+    false
+}

@@ -1,0 +1,125 @@
+//! The baseline of every HTTP figure: a server that answers a fixed response on a bare socket, and a client that asks on
+//! kept-alive connections and parses no more than it must. Both sides of a comparison are asked by this client.
+use std::time::Duration;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
+
+use crate::Failure;
+
+/// A body like that of a small resource.
+const BODY: &str = r#"{"id":"0198c0de-0000-7000-8000-000000000000","sport":"run","started_at":"2026-11-01T07:00:00Z","duration_s":3600.0,"distance_m":10000.0,"visibility":"public","version":1,"title":"Morning run along the river"}"#;
+
+/// Serves on a free port, printed on the first line, until killed.
+pub async fn serve() -> Result<(), Failure> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!("{}", listener.local_addr()?);
+    let response = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\netag: \"v1\"\r\ncontent-length: {}\r\n\r\n{BODY}",
+        BODY.len()
+    );
+    loop {
+        let (mut socket, _) = listener.accept().await?;
+        socket.set_nodelay(true)?;
+        let response = response.clone();
+        tokio::spawn(async move {
+            let mut buffer = vec![0; 8192];
+            let mut filled = 0;
+            while let Ok(read) = socket.read(&mut buffer[filled..]).await {
+                filled += read;
+                if read == 0 || filled == buffer.len() {
+                    return;
+                }
+                if buffer[..filled].ends_with(b"\r\n\r\n") {
+                    filled = 0;
+                    if socket.write_all(response.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// One kept-alive connection.
+pub struct Client {
+    socket: BufReader<TcpStream>,
+    buffer: Vec<u8>,
+}
+
+impl Client {
+    /// Connects to `127.0.0.1:port`.
+    pub async fn connect(address: &str) -> Result<Self, Failure> {
+        let socket = TcpStream::connect(address).await?;
+        socket.set_nodelay(true)?;
+        Ok(Self { socket: BufReader::with_capacity(16 * 1024, socket), buffer: Vec::with_capacity(16 * 1024) })
+    }
+
+    /// Sends one request and reads its whole response; answers the status.
+    pub async fn ask(&mut self, request: &[u8]) -> Result<u16, Failure> {
+        self.socket.get_mut().write_all(request).await?;
+        self.buffer.clear();
+        let head = loop {
+            if self.socket.read_buf(&mut self.buffer).await? == 0 {
+                return Err("the server closed the connection".into());
+            }
+            if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
+                break end + 4;
+            }
+        };
+        let length = content_length(&self.buffer[..head]);
+        while self.buffer.len() < head + length {
+            if self.socket.read_buf(&mut self.buffer).await? == 0 {
+                return Err("the server closed the connection within a body".into());
+            }
+        }
+        let status = self.buffer.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok());
+        Ok(status.unwrap_or("0").parse()?)
+    }
+}
+
+fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
+    haystack.windows(needle.len()).position(|window| window == needle)
+}
+
+fn content_length(head: &[u8]) -> usize {
+    let text = std::str::from_utf8(head).unwrap_or("");
+    text.split("\r\n")
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .and_then(|(_, value)| value.trim().parse().ok())
+        .unwrap_or(0)
+}
+
+/// Asks from as many connections as there are requests, each the same one again and again, for `span`; requests a second.
+///
+/// Every answer must have the status `expected`.
+pub async fn rate(address: &str, requests: &[Vec<u8>], expected: u16, span: Duration) -> Result<f64, Failure> {
+    let tasks: Vec<_> = requests
+        .iter()
+        .cloned()
+        .map(|request| {
+            let address = address.to_owned();
+            tokio::spawn(async move {
+                let mut client = Client::connect(&address).await?;
+                let (until, mut done) = (Instant::now() + span, 0_u64);
+                while Instant::now() < until {
+                    let status = client.ask(&request).await?;
+                    if status != expected {
+                        return Err::<u64, Failure>(format!("answered {status} where {expected} was expected").into());
+                    }
+                    done += 1;
+                }
+                Ok(done)
+            })
+        })
+        .collect();
+    let mut done = 0;
+    for task in tasks {
+        done += task.await??;
+    }
+    Ok(done as f64 / span.as_secs_f64())
+}

@@ -1,0 +1,108 @@
+//! `fittrack-bench`: the figures FitTrack promises, each beside a baseline of the same run on the same machine.
+//! Started by `deploy/fittrack bench`; brings up a stack of its own (release build), measures, prints, takes it down.
+mod appends;
+mod bare;
+mod figure;
+mod measure;
+mod memory;
+mod projecting;
+mod requests;
+mod visible;
+mod workload;
+
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+use fittrack_local::{Parts, Stack, StackOptions};
+
+use figure::Figure;
+
+/// Anything that keeps a benchmark from being made.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Measures FitTrack against baselines taken in the same run.
+#[derive(Parser)]
+struct Arguments {
+    /// What to measure; everything when nothing is named.
+    benchmarks: Vec<Benchmark>,
+    /// One JSON object a line instead of a table.
+    #[arg(long)]
+    json: bool,
+    /// How often each figure is measured; the median counts.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=15))]
+    repeats: u32,
+    /// Answers every request on 127.0.0.1 with a fixed response: the baseline of `get`, run as a process of its own.
+    #[arg(long, hide = true)]
+    bare_server: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Benchmark {
+    /// Idle memory of the three services.
+    Memory,
+    /// From the answer of a command to its visibility, at 100 workouts/s.
+    Visible,
+    /// Cached, authenticated GET against a bare socket.
+    Get,
+    /// Durable POST /v1/workouts against single-row inserts.
+    Post,
+    /// The event store's appends against single-row inserts.
+    Appends,
+    /// Appends while somebody's transaction stays open for 60 s.
+    OpenTransaction,
+    /// A backlog of 200,000 events through all four projections.
+    Projecting,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if arguments.bare_server {
+        return match bare::serve().await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failed(&error),
+        };
+    }
+    match run(&arguments).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &Failure) -> ExitCode {
+    eprintln!("the benchmark could not be made: {error}");
+    ExitCode::from(2)
+}
+
+/// Runs what was asked for; true when every figure holds.
+async fn run(arguments: &Arguments) -> Result<bool, Failure> {
+    let benchmarks: Vec<Benchmark> = if arguments.benchmarks.is_empty() {
+        Benchmark::value_variants().to_vec()
+    } else {
+        arguments.benchmarks.clone()
+    };
+    eprintln!("starting a stack of its own ...");
+    let stack = Stack::temporary(Parts::Everything, StackOptions::built_beside_this_test()?).await?;
+    let mut figures: Vec<Figure> = Vec::new();
+    for benchmark in benchmarks {
+        eprintln!("measuring {benchmark:?} ...");
+        let measured = match benchmark {
+            Benchmark::Memory => memory::run(&stack).await?,
+            Benchmark::Visible => visible::run(&stack, arguments.repeats).await?,
+            Benchmark::Get => requests::get(&stack, arguments.repeats).await?,
+            Benchmark::Post => requests::post(&stack, arguments.repeats).await?,
+            Benchmark::Appends => appends::run(&stack, arguments.repeats).await?,
+            Benchmark::OpenTransaction => appends::beside_an_open_transaction(&stack).await?,
+            Benchmark::Projecting => projecting::run(&stack, arguments.repeats).await?,
+        };
+        if arguments.json {
+            measured.iter().for_each(|figure| println!("{}", figure.json()));
+        }
+        figures.extend(measured);
+    }
+    if !arguments.json {
+        figure::print_table(&figures);
+    }
+    Ok(figures.iter().all(Figure::holds))
+}

@@ -1,0 +1,158 @@
+//! The parts of a running command API, put together once and handed to every route.
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use axum::extract::FromRef;
+use fittrack_domain::{aggregate::Context, athlete::Athlete, ids::AthleteId};
+use fittrack_runtime::{
+    auth::{JwksError, JwksSource, Verifier},
+    clock,
+    problem::Problem,
+    shutdown::Tasks,
+};
+use sqlx::PgPool;
+use tokio::sync::Semaphore;
+
+use crate::{
+    dispatch::Dispatcher,
+    identity::{AccountError, passwords::Passwords, registration::Registration, tokens::Tokens},
+    imports::Importer,
+    routes::{
+        idempotency::Running,
+        problems::{self, RETRY_AFTER},
+    },
+};
+
+/// How many uploaded files are in memory at once, up to 25 MiB each.
+const UPLOADS_AT_ONCE: usize = 16;
+
+/// What the routes need. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// The parts by name.
+pub struct Parts {
+    /// Takes commands to the event store.
+    pub dispatcher: Dispatcher,
+    /// Makes accounts.
+    pub registration: Registration,
+    /// Hashes and checks passwords.
+    pub passwords: Passwords,
+    /// Issues access tokens.
+    pub tokens: Tokens,
+    /// Checks access tokens.
+    pub verifier: Verifier,
+    /// Takes in recordings.
+    pub importer: Importer,
+    /// The commands under way here.
+    pub running: Running,
+    /// Turns for uploads.
+    pub uploads: Arc<Semaphore>,
+    /// Runs what must not stop when its client does.
+    pub tasks: Tasks,
+    /// Closed until the event store is known to be the one we think it is.
+    pub gate: Gate,
+}
+
+/// What an [`App`] is made of.
+pub struct Foundations {
+    /// Takes commands to the event store.
+    pub dispatcher: Dispatcher,
+    /// The event store's database, as the role `fittrack_command`.
+    pub event_store: PgPool,
+    /// The identity database.
+    pub identity: PgPool,
+    /// The recordings' database.
+    pub recordings: PgPool,
+    /// Issues access tokens.
+    pub tokens: Tokens,
+    /// Whom tokens are by and for.
+    pub issuer_and_audience: (String, String),
+    /// Runs what must not stop when its client does.
+    pub tasks: Tasks,
+    /// Closed until the event store was checked.
+    pub gate: Gate,
+}
+
+/// Why an [`App`] cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// Our own key set is not one.
+    #[error("access tokens cannot be checked: {0}")]
+    Keys(#[from] JwksError),
+    /// Passwords cannot be hashed.
+    #[error("passwords cannot be hashed: {0}")]
+    Passwords(#[from] AccountError),
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(foundations: Foundations) -> Result<Self, AppError> {
+        let Foundations { dispatcher, event_store, identity, recordings, tokens, issuer_and_audience, tasks, gate } =
+            foundations;
+        let (issuer, audience) = issuer_and_audience;
+        let passwords = Passwords::for_this_machine()?;
+        Ok(Self(Arc::new(Parts {
+            registration: Registration::new(identity, dispatcher.clone(), passwords.clone()),
+            importer: Importer::new(event_store, recordings, dispatcher.clone()),
+            verifier: Verifier::new(JwksSource::Keys(tokens.key().jwk_set()), &issuer, &audience)?,
+            dispatcher,
+            passwords,
+            tokens,
+            running: Running::default(),
+            uploads: Arc::new(Semaphore::new(UPLOADS_AT_ONCE)),
+            tasks,
+            gate,
+        })))
+    }
+
+    /// What a decision for this athlete may know: the instant, and the athlete's own defaults.
+    pub async fn context(&self, athlete_id: AthleteId) -> Result<Context, Problem> {
+        let (athlete, _) = self.dispatcher.load::<Athlete>(athlete_id.0).await.map_err(problems::of_load)?;
+        let profile = athlete.profile.ok_or_else(|| Problem::invalid_token("the athlete of this token is gone"))?;
+        Ok(Context {
+            now: clock::now(),
+            actor: athlete_id,
+            time_zone: profile.time_zone,
+            default_visibility: profile.default_visibility,
+        })
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl FromRef<App> for Verifier {
+    fn from_ref(app: &App) -> Self {
+        app.verifier.clone()
+    }
+}
+
+/// Keeps commands out until the event store was checked; then open for good. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Gate {
+    is_open: Arc<AtomicBool>,
+}
+
+impl Gate {
+    /// Lets commands in.
+    pub fn open(&self) {
+        self.is_open.store(true, Ordering::Release);
+    }
+
+    /// 503 while closed.
+    pub fn pass(&self) -> Result<(), Problem> {
+        if self.is_open.load(Ordering::Acquire) {
+            Ok(())
+        } else {
+            Err(Problem::unavailable("the event store has not been reached yet", RETRY_AFTER))
+        }
+    }
+}

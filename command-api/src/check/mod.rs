@@ -1,0 +1,55 @@
+//! `command-api check`: do the store and the road keep their promises? Run by operators after an incident and by every
+//! fault test. Reads only, in short statements; exits 1 when an invariant of `reliability.md` is broken.
+//!
+//! I4 is checked in the store ([`log`]), I5 in Kafka ([`road`]), I7 between the two and the read models.
+mod log;
+mod road;
+
+use serde::Serialize;
+use sqlx::PgPool;
+
+/// What was found.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// How many events the store holds.
+    pub events: i64,
+    /// How many messages Kafka still held, repeats included; `None` where Kafka was not asked.
+    pub messages: Option<u64>,
+    /// How many of them were repeats.
+    pub repeats: Option<u64>,
+    /// Each broken invariant in words; empty when all is well.
+    pub violations: Vec<String>,
+}
+
+/// What to check.
+pub struct Check<'a> {
+    /// The event store.
+    pub store: &'a PgPool,
+    /// Kafka's addresses; without them the road is not checked.
+    pub brokers: Option<&'a str>,
+    /// The topic of the events.
+    pub topic: &'a str,
+}
+
+/// The check could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// The store did not answer.
+    #[error("event store: {0}")]
+    Store(#[from] sqlx::Error),
+    /// Kafka did not answer.
+    #[error("Kafka: {0}")]
+    Kafka(#[from] rdkafka::error::KafkaError),
+}
+
+impl Check<'_> {
+    /// Runs every check.
+    pub async fn run(&self) -> Result<Report, CheckError> {
+        let mut report = Report::default();
+        let heads = log::check(self.store, &mut report).await?;
+        if let Some(brokers) = self.brokers {
+            road::check(brokers, self.topic, &heads, &mut report).await?;
+        }
+        Ok(report)
+    }
+}

@@ -1,0 +1,112 @@
+//! The accounts table: each query with its row beside it. See `schemas/identity/0002_accounts.sql`.
+use fittrack_domain::ids::AthleteId;
+use sqlx::{FromRow, PgPool};
+use uuid::Uuid;
+
+use super::email::Email;
+
+/// One account.
+#[derive(Debug, Clone, FromRow)]
+pub struct Account {
+    /// Whose it is.
+    pub athlete_id: Uuid,
+    /// Argon2id, PHC string.
+    pub password_hash: String,
+    /// `pending`, `active` or `disabled`.
+    pub status: String,
+    /// Of `athlete_registered`.
+    pub command_id: Uuid,
+    /// What the event will say; only while pending.
+    pub display_name: Option<String>,
+    /// What the event will say; only while pending.
+    pub time_zone: Option<String>,
+}
+
+impl Account {
+    /// Whether its athlete may sign in.
+    pub fn is_active(&self) -> bool {
+        self.status == "active"
+    }
+
+    /// Whether its athlete's event is still to be made sure of.
+    pub fn is_pending(&self) -> bool {
+        self.status == "pending"
+    }
+}
+
+/// An account about to be made.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    /// Whose it will be.
+    pub athlete_id: AthleteId,
+    /// Where to reach them.
+    pub email: Email,
+    /// Argon2id, PHC string.
+    pub password_hash: String,
+    /// Of `athlete_registered`.
+    pub command_id: Uuid,
+    /// What the event will say.
+    pub display_name: String,
+    /// What the event will say.
+    pub time_zone: String,
+}
+
+const INSERT_PENDING: &str = "
+    INSERT INTO accounts (athlete_id, email, password_hash, status, command_id, display_name, time_zone)
+    VALUES ($1, $2, $3, 'pending', $4, $5, $6)
+    ON CONFLICT (lower(email)) DO NOTHING";
+
+/// Claims the address for a new account; `false` where it has one.
+pub async fn insert_pending(pool: &PgPool, account: &NewAccount) -> Result<bool, sqlx::Error> {
+    let inserted = sqlx::query(INSERT_PENDING)
+        .bind(account.athlete_id.0)
+        .bind(account.email.as_str())
+        .bind(&account.password_hash)
+        .bind(account.command_id)
+        .bind(&account.display_name)
+        .bind(&account.time_zone)
+        .execute(pool)
+        .await?;
+    Ok(inserted.rows_affected() == 1)
+}
+
+const BY_EMAIL: &str = "
+    SELECT athlete_id, password_hash, status, command_id, display_name, time_zone
+    FROM accounts WHERE lower(email) = lower($1)";
+
+/// The account of an address.
+pub async fn by_email(pool: &PgPool, email: &Email) -> Result<Option<Account>, sqlx::Error> {
+    sqlx::query_as(BY_EMAIL).bind(email.as_str()).fetch_optional(pool).await
+}
+
+const ACTIVATE: &str = "
+    UPDATE accounts SET status = 'active', display_name = NULL, time_zone = NULL
+    WHERE athlete_id = $1 AND status = 'pending'";
+
+/// Lets the athlete sign in, once their event is stored. Doing it again changes nothing.
+pub async fn activate(pool: &PgPool, athlete_id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query(ACTIVATE).bind(athlete_id).execute(pool).await.map(|_| ())
+}
+
+const PENDING: &str = "
+    SELECT athlete_id, password_hash, status, command_id, display_name, time_zone
+    FROM accounts WHERE status = 'pending' AND created_at <= clock_timestamp() - make_interval(secs => $1)
+    ORDER BY created_at LIMIT $2";
+
+/// Accounts that have been pending for so many seconds, the oldest first.
+pub async fn pending_for(pool: &PgPool, seconds: f64, limit: i64) -> Result<Vec<Account>, sqlx::Error> {
+    sqlx::query_as(PENDING).bind(seconds).bind(limit).fetch_all(pool).await
+}
+
+const REHASH: &str = "UPDATE accounts SET password_hash = $3 WHERE athlete_id = $1 AND password_hash = $2";
+
+/// Replaces a hash by a stronger one of the same password, unless the password has changed meanwhile.
+pub async fn rehash(pool: &PgPool, account: &Account, stronger: &str) -> Result<(), sqlx::Error> {
+    sqlx::query(REHASH)
+        .bind(account.athlete_id)
+        .bind(&account.password_hash)
+        .bind(stronger)
+        .execute(pool)
+        .await
+        .map(|_| ())
+}

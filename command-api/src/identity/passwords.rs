@@ -1,0 +1,206 @@
+//! Passwords: argon2id at 19 MiB, off the async threads and only a few at a time, so that a flood of sign-ins costs
+//! neither memory nor anybody else's latency. Registration and sign-in come here; the hash goes to the identity database.
+use std::{sync::Arc, time::Duration};
+
+use argon2::{
+    Argon2,
+    password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
+};
+use fittrack_domain::values::ValueError;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task,
+    time::timeout,
+};
+
+use super::AccountError;
+
+/// How long a request waits for its turn.
+const PATIENCE: Duration = Duration::from_millis(500);
+const MIN_CHARACTERS: usize = 8;
+const MAX_BYTES: usize = 1024;
+
+/// Nobody's turn came within half a second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("too many passwords are being checked at this moment")]
+pub struct NoCapacity;
+
+/// A password that may become one: 8 characters or more, 1,024 bytes or fewer, kept exactly as typed.
+#[derive(Clone)]
+pub struct NewPassword(String);
+
+impl NewPassword {
+    /// Checks the length; nothing is trimmed or folded.
+    pub fn parse(text: impl Into<String>) -> Result<Self, ValueError> {
+        let text = text.into();
+        if text.chars().count() < MIN_CHARACTERS || text.len() > MAX_BYTES {
+            return Err(ValueError(format!(
+                "must have at least {MIN_CHARACTERS} characters and at most {MAX_BYTES} bytes"
+            )));
+        }
+        Ok(Self(text))
+    }
+
+    /// The password itself, for the one who checks it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for NewPassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NewPassword(***)")
+    }
+}
+
+/// What became of a check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is the password.
+    Right {
+        /// The password hashed again, where its stored hash was made with weaker parameters than today's.
+        rehashed: Option<String>,
+    },
+    /// It is not, or there is no account.
+    Wrong,
+}
+
+/// Hashes and checks passwords.
+#[derive(Clone)]
+pub struct Passwords {
+    turns: Arc<Semaphore>,
+    /// A hash of nobody's password, so that an unknown address costs what a wrong password costs.
+    nobody: Arc<str>,
+}
+
+impl Passwords {
+    /// At most `at_once` (at least one) are hashed at the same time.
+    pub fn new(at_once: usize) -> Result<Self, AccountError> {
+        let nobody = hash(uuid::Uuid::new_v4().as_bytes())?;
+        Ok(Self { turns: Arc::new(Semaphore::new(at_once.max(1))), nobody: nobody.into() })
+    }
+
+    /// One fewer at once than there are cores.
+    pub fn for_this_machine() -> Result<Self, AccountError> {
+        Self::new(std::thread::available_parallelism().map_or(1, |cores| cores.get() - 1))
+    }
+
+    /// The password's hash as a PHC string.
+    pub async fn hash(&self, password: NewPassword) -> Result<String, AccountError> {
+        let turn = self.turn().await?;
+        off_the_async_threads(turn, move || hash(password.0.as_bytes())).await
+    }
+
+    /// Checks a password against the stored hash; without one it does the same work and says no.
+    pub async fn verify(&self, password: String, stored: Option<String>) -> Result<Verdict, AccountError> {
+        let turn = self.turn().await?;
+        let nobody = Arc::clone(&self.nobody);
+        off_the_async_threads(turn, move || verify(password.as_bytes(), stored.as_deref(), &nobody)).await
+    }
+
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, NoCapacity> {
+        match timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await {
+            Ok(Ok(turn)) => Ok(turn),
+            Ok(Err(_)) | Err(_) => Err(NoCapacity),
+        }
+    }
+
+    /// All turns taken, for tests of what happens then.
+    #[doc(hidden)]
+    pub fn exhausted(&self) -> Option<OwnedSemaphorePermit> {
+        let turns = u32::try_from(self.turns.available_permits()).ok()?;
+        Arc::clone(&self.turns).try_acquire_many_owned(turns).ok()
+    }
+}
+
+/// The turn is given back when the work ends, not when the client has gone.
+async fn off_the_async_threads<T: Send + 'static>(
+    turn: OwnedSemaphorePermit,
+    work: impl FnOnce() -> Result<T, AccountError> + Send + 'static,
+) -> Result<T, AccountError> {
+    task::spawn_blocking(move || {
+        let outcome = work();
+        drop(turn);
+        outcome
+    })
+    .await
+    .unwrap_or_else(|error| Err(AccountError::Internal(format!("hashing a password ended abnormally: {error}"))))
+}
+
+fn hash(password: &[u8]) -> Result<String, AccountError> {
+    let hashed = Argon2::default().hash_password(password);
+    hashed.map(|hash: PasswordHash| hash.to_string()).map_err(|error| AccountError::Internal(error.to_string()))
+}
+
+fn verify(password: &[u8], stored: Option<&str>, nobody: &str) -> Result<Verdict, AccountError> {
+    let parsed = PasswordHash::new(stored.unwrap_or(nobody))
+        .map_err(|error| AccountError::Internal(format!("a stored password hash does not parse: {error}")))?;
+    let is_right = Argon2::default().verify_password(password, &parsed).is_ok();
+    if !is_right || stored.is_none() {
+        return Ok(Verdict::Wrong);
+    }
+    let rehashed = if is_weaker_than_today(&parsed) { Some(hash(password)?) } else { None };
+    Ok(Verdict::Right { rehashed })
+}
+
+fn is_weaker_than_today(stored: &PasswordHash) -> bool {
+    let today = argon2::Params::default();
+    match argon2::Params::try_from(stored) {
+        Ok(params) => {
+            stored.algorithm.as_str() != "argon2id"
+                || params.m_cost() < today.m_cost()
+                || (params.m_cost() == today.m_cost() && params.t_cost() < today.t_cost())
+        }
+        Err(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_hash_is_argon2id_and_verifies_its_password_alone() {
+        let passwords = Passwords::new(2).unwrap();
+        for password in ["correct horse battery staple", "  blanks count  ", "🏃🏃🏃🏃🏃🏃🏃🏃", &"x".repeat(1024)]
+        {
+            let hash = passwords.hash(NewPassword::parse(password).unwrap()).await.unwrap();
+            assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
+            let right = passwords.verify(password.to_owned(), Some(hash.clone())).await.unwrap();
+            assert_eq!(right, Verdict::Right { rehashed: None });
+            let wrong = passwords.verify(format!("{password} "), Some(hash)).await.unwrap();
+            assert_eq!(wrong, Verdict::Wrong);
+        }
+        assert_eq!(passwords.verify("whatever".to_owned(), None).await.unwrap(), Verdict::Wrong);
+    }
+
+    #[tokio::test]
+    async fn a_weaker_hash_is_renewed() {
+        let params = argon2::Params::new(7168, 1, 1, None).unwrap();
+        let weak = Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+        let hashed: PasswordHash = weak.hash_password(b"password of old").unwrap();
+        let passwords = Passwords::new(1).unwrap();
+        let verdict = passwords.verify("password of old".to_owned(), Some(hashed.to_string())).await.unwrap();
+        let Verdict::Right { rehashed: Some(renewed) } = verdict else { panic!("{verdict:?}") };
+        assert!(renewed.contains("m=19456,t=2,p=1"));
+    }
+
+    #[tokio::test]
+    async fn when_all_turns_are_taken_one_is_told_so() {
+        let passwords = Passwords::new(1).unwrap();
+        let taken = passwords.exhausted();
+        let refused = passwords.verify("whatever".to_owned(), None).await.unwrap_err();
+        assert!(matches!(refused, AccountError::Capacity(NoCapacity)));
+        drop(taken);
+        assert!(passwords.verify("whatever".to_owned(), None).await.is_ok());
+    }
+
+    #[test]
+    fn length_is_all_that_is_asked_of_a_password() {
+        for bad in ["", "1234567", &"x".repeat(1025)] {
+            assert!(NewPassword::parse(bad).is_err(), "{}", bad.len());
+        }
+        assert!(NewPassword::parse("12345678").is_ok());
+        assert!(!format!("{:?}", NewPassword::parse("hunter22").unwrap()).contains("hunter"));
+    }
+}

@@ -1,0 +1,168 @@
+//! The saga of a registration, over two databases: a pending account, the athlete's event under the command id the account
+//! names, the account made active. Each step may be repeated, so whoever comes back (the client with its key, the sweeper
+//! without) goes through the same steps and finds those that were done.
+use fittrack_domain::{
+    aggregate::Context,
+    athlete::{Athlete, AthleteCommand, AthleteRefusal, RegisterAthlete},
+    ids::AthleteId,
+    values::{DisplayName, TimeZone, ValueError, Visibility},
+};
+use fittrack_runtime::{clock, trace};
+use sha2::{Digest, Sha256};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{
+    AccountError,
+    accounts::{self, Account, NewAccount},
+    email::Email,
+    passwords::{NewPassword, Passwords, Verdict},
+};
+use crate::dispatch::{DispatchError, Dispatcher, Earlier, Receipt, Request};
+
+/// Somebody who wants an account.
+#[derive(Debug, Clone)]
+pub struct Newcomer {
+    /// Their address.
+    pub email: Email,
+    /// Their password.
+    pub password: NewPassword,
+    /// What they want to be called.
+    pub display_name: DisplayName,
+    /// Where their days begin and end.
+    pub time_zone: TimeZone,
+    /// The command id their idempotency key names, where they gave one.
+    pub keyed: Option<Uuid>,
+}
+
+/// Makes accounts.
+#[derive(Clone)]
+pub struct Registration {
+    accounts: PgPool,
+    dispatcher: Dispatcher,
+    passwords: Passwords,
+}
+
+impl Registration {
+    /// Over the identity database and the event store.
+    pub fn new(accounts: PgPool, dispatcher: Dispatcher, passwords: Passwords) -> Self {
+        Self { accounts, dispatcher, passwords }
+    }
+
+    /// The identity database.
+    pub fn accounts(&self) -> &PgPool {
+        &self.accounts
+    }
+
+    /// Makes the account and its athlete, or finishes and answers for what the same request began before.
+    pub async fn register(&self, newcomer: Newcomer) -> Result<Receipt, AccountError> {
+        if let Some(account) = accounts::by_email(&self.accounts, &newcomer.email).await? {
+            return self.again(&newcomer, account).await;
+        }
+        let account = NewAccount {
+            athlete_id: AthleteId(Uuid::now_v7()),
+            email: newcomer.email.clone(),
+            password_hash: self.passwords.hash(newcomer.password.clone()).await?,
+            command_id: newcomer.keyed.unwrap_or_else(Uuid::now_v7),
+            display_name: newcomer.display_name.as_str().to_owned(),
+            time_zone: newcomer.time_zone.name().to_owned(),
+        };
+        if !accounts::insert_pending(&self.accounts, &account).await? {
+            let account = accounts::by_email(&self.accounts, &newcomer.email).await?;
+            return self.again(&newcomer, account.ok_or(AccountError::EmailTaken)?).await;
+        }
+        let receipt = self
+            .store_athlete(account.athlete_id, account.command_id, newcomer.display_name, newcomer.time_zone)
+            .await?;
+        accounts::activate(&self.accounts, account.athlete_id.0).await?;
+        Ok(receipt)
+    }
+
+    /// The steps that follow the pending row; done already, they change nothing.
+    pub async fn finish(&self, account: &Account) -> Result<Receipt, AccountError> {
+        let unreadable = |error: ValueError| {
+            AccountError::Internal(format!("the pending account of {} cannot be read: {error}", account.athlete_id))
+        };
+        let display_name = DisplayName::parse(account.display_name.clone().unwrap_or_default()).map_err(unreadable)?;
+        let time_zone = TimeZone::parse(account.time_zone.as_deref().unwrap_or_default()).map_err(unreadable)?;
+        let athlete_id = AthleteId(account.athlete_id);
+        let receipt = self.store_athlete(athlete_id, account.command_id, display_name, time_zone).await?;
+        accounts::activate(&self.accounts, account.athlete_id).await?;
+        Ok(receipt)
+    }
+
+    /// The address has an account: this request's own from before, or somebody's.
+    async fn again(&self, newcomer: &Newcomer, account: Account) -> Result<Receipt, AccountError> {
+        if newcomer.keyed != Some(account.command_id) {
+            return Err(AccountError::EmailTaken);
+        }
+        let asked = fingerprint(&newcomer.display_name, newcomer.time_zone);
+        // The password is part of the request, and it must not be written down as a fast hash to compare it with.
+        let verdict =
+            self.passwords.verify(newcomer.password.expose().to_owned(), Some(account.password_hash.clone())).await?;
+        if verdict == Verdict::Wrong {
+            return Err(AccountError::KeyReused);
+        }
+        if account.is_pending() {
+            let stored = (account.display_name.as_deref(), account.time_zone.as_deref());
+            if stored != (Some(newcomer.display_name.as_str()), Some(newcomer.time_zone.name())) {
+                return Err(AccountError::KeyReused);
+            }
+            return self.finish(&account).await;
+        }
+        let earlier = self.dispatcher.find_command(account.command_id).await?.ok_or(AccountError::EmailTaken)?;
+        if earlier.metadata.fingerprint.as_ref() != Some(&asked) {
+            return Err(AccountError::KeyReused);
+        }
+        Ok(replayed(account.athlete_id, &earlier))
+    }
+
+    async fn store_athlete(
+        &self,
+        athlete_id: AthleteId,
+        command_id: Uuid,
+        display_name: DisplayName,
+        time_zone: TimeZone,
+    ) -> Result<Receipt, AccountError> {
+        let request = Request::<Athlete> {
+            stream_id: athlete_id.0,
+            owner_id: athlete_id,
+            fingerprint: Some(fingerprint(&display_name, time_zone)),
+            command: AthleteCommand::RegisterAthlete(RegisterAthlete { athlete_id, display_name, time_zone }),
+            context: Context {
+                now: clock::now(),
+                actor: athlete_id,
+                time_zone,
+                default_visibility: Visibility::default(),
+            },
+            command_id,
+            precondition: None,
+            traceparent: trace::current().map(trace::TraceContext::to_traceparent),
+            correlation_id: None,
+        };
+        match self.dispatcher.dispatch(request).await {
+            Ok(receipt) => Ok(receipt),
+            // Ids are never given out twice, so another command can have made this athlete only by an operator's hand.
+            Err(DispatchError::Refused(AthleteRefusal::AlreadyRegistered)) => {
+                Err(AccountError::Internal(format!("athlete {athlete_id} was registered by another command")))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// Identifies a registration by what its event says; neither address nor password is in it.
+fn fingerprint(display_name: &DisplayName, time_zone: TimeZone) -> String {
+    hex::encode(Sha256::digest(format!("register\n{}\n{}", time_zone.name(), display_name.as_str())))
+}
+
+fn replayed(athlete_id: Uuid, earlier: &Earlier) -> Receipt {
+    Receipt {
+        stream_id: athlete_id,
+        version: earlier.place.version,
+        partition: earlier.place.partition,
+        position: earlier.place.position,
+        replayed: true,
+        changed: true,
+    }
+}

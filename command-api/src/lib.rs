@@ -1,0 +1,27 @@
+//! The command API: everything that changes something in FitTrack comes in here, and nothing is answered before it is stored.
+//!
+//! A request meets its route ([`routes`]: raw fields become values of the domain, all refusals at once), the dispatcher
+//! ([`dispatch`]: load, decide, append) and the event store ([`store`]: group commit). Who may sign in is kept by
+//! [`identity`], files from devices are taken in by [`imports`] with [`blobs`] underneath, and [`relay`] carries what was
+//! stored to Kafka. [`check`] proves a store's invariants, [`app`] puts the parts together, [`cli`] is the command line.
+//!
+//! # Add a route for a command
+//!
+//! 1. Name the command and its rules in `domain/` first (see the front page of `fittrack_domain`).
+//! 2. Write `routes/<resource>/<verb>.rs`: its documentation (`#[utoipa::path]`), its body of raw types with
+//!    `deny_unknown_fields`, the conversion that collects every refused field ([`routes::fields::Fields`]), its handler
+//!    ([`routes::command::Command`] brings caller, idempotency and `If-Match`).
+//! 3. Add it to the table in `routes/mod.rs`.
+//! 4. Try it as a user would in `tests/http_*.rs`; renew the document with `FITTRACK_BLESS=1 cargo test -p command-api openapi`.
+pub mod app;
+pub mod blobs;
+pub mod check;
+pub mod cli;
+pub mod dispatch;
+pub mod identity;
+pub mod imports;
+pub mod relay;
+pub mod routes;
+pub mod serve;
+pub mod settings;
+pub mod store;

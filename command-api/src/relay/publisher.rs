@@ -1,0 +1,111 @@
+//! Publishes a round of events and says how far Kafka has acknowledged each partition without a gap.
+use std::{collections::HashMap, time::Duration};
+
+use fittrack_runtime::{
+    kafka::{self, Producer},
+    lease::LeaseKeeper,
+};
+use fittrack_schemas::{envelope::StoredEvent, kafka_form};
+use metrics::counter;
+use rdkafka::{
+    error::{KafkaError, RDKafkaErrorCode},
+    producer::{DeliveryFuture, FutureRecord, Producer as _, PurgeConfig},
+};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+
+use super::RelayError;
+
+/// How often a long wait for Kafka looks whether the partition is still held.
+const LOOK_AT_LEASE: Duration = Duration::from_millis(500);
+
+/// The idempotent producer and its topic.
+pub struct Publisher {
+    producer: Producer,
+    topic: String,
+}
+
+impl Publisher {
+    /// A producer with `acks=all`; messages wait in it for as long as Kafka is away, a round of them at most.
+    pub fn new(brokers: &str, topic: &str) -> Result<Self, RelayError> {
+        let producer =
+            kafka::producer(brokers, "command-api-relay").map_err(|error| RelayError::Kafka(error.to_string()))?;
+        Ok(Self { producer, topic: topic.to_owned() })
+    }
+
+    /// Sends the events in their order and waits for every acknowledgement.
+    ///
+    /// Returns per partition the last position of the acknowledged prefix. Ends early, with the prefix so far, when
+    /// stopped or when a lease has run out; what is still queued is thrown away then, and the next holder sends it.
+    pub async fn publish(
+        &self,
+        events: &[StoredEvent],
+        keeper: &LeaseKeeper,
+        stop: &CancellationToken,
+    ) -> Result<HashMap<i32, i64>, RelayError> {
+        let mut sent: Vec<(i32, i64, DeliveryFuture)> = Vec::with_capacity(events.len());
+        for event in events {
+            match self.send(event, keeper, stop).await? {
+                Some(delivery) => sent.push((event.partition, event.position, delivery)),
+                None => break,
+            }
+        }
+        let mut acknowledged: HashMap<i32, i64> = HashMap::new();
+        for (partition, position, mut delivery) in sent {
+            let delivered = loop {
+                tokio::select! {
+                    delivered = &mut delivery => break Some(delivered),
+                    () = stop.cancelled() => break None,
+                    () = sleep(LOOK_AT_LEASE) => if !keeper.still_held(partition) { break None },
+                }
+            };
+            match delivered {
+                Some(Ok(Ok(_))) => {
+                    counter!("fittrack_relay_published_total").increment(1);
+                    acknowledged.insert(partition, position);
+                }
+                Some(Ok(Err((error, _)))) => return Err(self.give_up(&error.to_string())),
+                Some(Err(_cancelled)) => return Err(self.give_up("the producer ended")),
+                None => {
+                    self.producer.purge(PurgeConfig::default().queue().inflight());
+                    break;
+                }
+            }
+        }
+        Ok(acknowledged)
+    }
+
+    /// Hands one event to the producer; waits while its queue is full. `None` when told to stop.
+    async fn send(
+        &self,
+        event: &StoredEvent,
+        keeper: &LeaseKeeper,
+        stop: &CancellationToken,
+    ) -> Result<Option<DeliveryFuture>, RelayError> {
+        let key = event.owner_id.to_string();
+        let mut record = FutureRecord::to(&self.topic)
+            .key(&key)
+            .payload(event.payload.get())
+            .partition(event.partition)
+            .headers(kafka_form::headers(event));
+        loop {
+            match self.producer.send_result(record) {
+                Ok(delivery) => return Ok(Some(delivery)),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), returned)) => {
+                    if stop.is_cancelled() || !keeper.still_held(event.partition) {
+                        return Ok(None);
+                    }
+                    record = returned;
+                    sleep(Duration::from_millis(5)).await;
+                }
+                Err((error, _)) => return Err(self.give_up(&error.to_string())),
+            }
+        }
+    }
+
+    /// A permanent failure: nothing more of this producer may reach Kafka, or later events could overtake earlier ones.
+    fn give_up(&self, error: &str) -> RelayError {
+        self.producer.purge(PurgeConfig::default().queue().inflight());
+        RelayError::Kafka(error.to_owned())
+    }
+}

@@ -1,0 +1,160 @@
+//! `POST /v1/account`: a new athlete and their account.
+use axum::{extract::State, http::HeaderMap};
+use fittrack_domain::values::{DisplayName, TimeZone, ValueError};
+use fittrack_runtime::{json::Json, problem::Problem};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    identity::{email::Email, passwords::NewPassword, registration::Newcomer},
+    routes::{
+        accepted::{Accepted, token_of},
+        documentation::AccountProblems,
+        fields::Fields,
+        idempotency::IdempotencyKey,
+    },
+};
+
+const ROUTE: &str = "/v1/account";
+
+/// Who wants an account.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "email": "ann@example.org", "password": "correct horse battery", "display_name": "Ann", "time_zone": "Europe/Berlin"
+}))]
+pub struct RegisterBody {
+    /// Their e-mail address; never shown to others.
+    #[schema(format = Email, max_length = 254)]
+    email: String,
+    /// At least 8 characters, at most 1,024 bytes, taken exactly as typed.
+    #[schema(format = Password, min_length = 8, max_length = 1024)]
+    password: String,
+    /// What they want to be called.
+    #[schema(min_length = 1, max_length = 80)]
+    display_name: String,
+    /// IANA time zone in which their days are counted; `UTC` when absent.
+    time_zone: Option<String>,
+    /// Language for what FitTrack writes to them, as in `de-CH`; checked and, until FitTrack writes to anybody, not kept.
+    #[schema(max_length = 35)]
+    locale: Option<String>,
+}
+
+/// A registered athlete.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "0198c0de-7a1b-7c3d-8e4f-5a6b7c8d9e0f", "athlete_id": "0198c0de-7a1b-7c3d-8e4f-5a6b7c8d9e0f",
+    "version": 1, "consistency_token": "1.1f-1.9c3e"
+}))]
+pub struct Registered {
+    /// The athlete.
+    id: Uuid,
+    /// The same, under the name other answers use.
+    athlete_id: Uuid,
+    /// The athlete's version.
+    version: i64,
+    /// Send it to the query API as `Consistency-Token` to read what you have written.
+    consistency_token: String,
+}
+
+/// Register an athlete
+///
+/// Makes the account and the athlete. An address can have one account: a second registration of it answers 409
+/// `email-taken`, which tells whoever asks that the address has an account. Send an `Idempotency-Key`, so that a
+/// repetition after a lost answer gets the same answer instead.
+#[utoipa::path(
+    post, path = ROUTE, operation_id = "register_athlete", tag = "account", security(()),
+    params(("Idempotency-Key" = Option<String>, Header, description = "Your name for this request, 1 to 255 characters")),
+    request_body = RegisterBody,
+    responses(
+        (status = 202, description = "Registered; the athlete can sign in", body = Registered, headers(
+            ("ETag" = String, description = "The athlete's version"),
+            ("Location" = String, description = "Where the query API shows the athlete"),
+            ("Consistency-Token" = String, description = "As in the body"),
+            ("Idempotency-Replayed" = String, description = "`true` on a repeated answer"),
+        )),
+        AccountProblems,
+    ),
+)]
+pub async fn register_athlete(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Json(body): Json<RegisterBody>,
+) -> Result<Accepted<Registered>, Problem> {
+    app.gate.pass()?;
+    let key = IdempotencyKey::from_headers(&headers)?;
+    let newcomer = newcomer(body, key.as_ref())?;
+    let underway = newcomer.keyed.map(|command_id| app.running.begin(command_id)).transpose()?;
+    let registration = app.registration.clone();
+    let work = async move {
+        let receipt = registration.register(newcomer).await;
+        drop(underway);
+        receipt
+    };
+    let receipt = app.tasks.run_to_end(work).await??;
+    let token = token_of(&receipt);
+    Ok(Accepted {
+        body: Registered {
+            id: receipt.stream_id,
+            athlete_id: receipt.stream_id,
+            version: receipt.version,
+            consistency_token: token.clone(),
+        },
+        location: format!("/v1/athletes/{}", receipt.stream_id),
+        version: Some(receipt.version),
+        token,
+        replayed: receipt.replayed,
+    })
+}
+
+fn newcomer(body: RegisterBody, key: Option<&IdempotencyKey>) -> Result<Newcomer, Problem> {
+    let mut fields = Fields::default();
+    // Nobody is signed in, so a key is good within the address that registers.
+    let scope = body.email.to_lowercase();
+    let email = fields.take("/email", body.email, Email::parse);
+    let password = fields.take("/password", body.password, NewPassword::parse);
+    let display_name = fields.take("/display_name", body.display_name, DisplayName::parse);
+    let time_zone = match body.time_zone {
+        Some(name) => fields.take("/time_zone", name.as_str(), TimeZone::parse),
+        None => Some(TimeZone::default()),
+    };
+    fields.optional("/locale", body.locale, locale);
+    let converted = match (email, password, display_name, time_zone) {
+        (Some(email), Some(password), Some(display_name), Some(time_zone)) => Some(Newcomer {
+            email,
+            password,
+            display_name,
+            time_zone,
+            keyed: key.map(|key| key.command_id(&scope, "POST", ROUTE)),
+        }),
+        _ => None,
+    };
+    fields.finish(converted)
+}
+
+/// The shape of a language tag (RFC 5646): letters and digits in groups of 1 to 8.
+#[expect(clippy::needless_pass_by_value, reason = "the signature of a field's parse")]
+fn locale(tag: String) -> Result<(), ValueError> {
+    let group = |group: &str| (1..=8).contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if tag.len() <= 35 && tag.split('-').all(group) {
+        Ok(())
+    } else {
+        Err(ValueError("must be a language tag, such as en or de-CH".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_locale_is_a_language_tag() {
+        for (tag, expected) in
+            [("en", true), ("de-CH", true), ("zh-Hant-TW", true), ("", false), ("de_CH", false), ("e-", false)]
+        {
+            assert_eq!(locale(tag.to_owned()).is_ok(), expected, "{tag}");
+        }
+    }
+}

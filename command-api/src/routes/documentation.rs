@@ -1,0 +1,121 @@
+//! The OpenAPI document around the routes: title, security, the problems every command may answer, and `GET /openapi.json`.
+use std::{collections::BTreeMap, sync::LazyLock};
+
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use fittrack_runtime::problem::{PROBLEM_JSON, ProblemDocument};
+use utoipa::{
+    IntoResponses, OpenApi, ToSchema,
+    openapi::{
+        ContentBuilder, Ref, RefOr, Response, ResponseBuilder,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+
+/// The document without its routes.
+pub fn frame() -> utoipa::openapi::OpenApi {
+    #[derive(OpenApi)]
+    #[openapi(
+        info(
+            title = "FitTrack command API",
+            description = "Everything that changes something. A stored command answers 202 with the id of what was \
+                changed, its version (also as `ETag`) and a consistency token; the query API serves it at `Location`. \
+                Repeat a request with the same `Idempotency-Key` whenever its answer was lost: it is done once.",
+            license(name = "Apache-2.0", identifier = "Apache-2.0"),
+        ),
+        servers((url = "/", description = "This service")),
+        components(schemas(ProblemDocument)),
+        security(("bearer" = [])),
+        tags(
+            (name = "account", description = "Registering and signing in"),
+            (name = "profile", description = "Who an athlete is to others"),
+            (name = "workouts", description = "Logging, importing, editing and deleting workouts"),
+            (name = "documentation", description = "This document"),
+        ),
+    )]
+    struct Frame;
+    let mut frame = Frame::openapi();
+    let scheme = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("The access token from `POST /v1/account/sessions`"))
+        .build();
+    frame.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    frame
+}
+
+/// This document
+#[utoipa::path(
+    get, path = "/openapi.json", operation_id = "show_openapi", tag = "documentation", security(()),
+    responses((status = 200, description = "The OpenAPI document of this service", body = Object)),
+)]
+pub async fn show_openapi() -> ([(HeaderName, &'static str); 2], &'static str) {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| super::openapi().to_pretty_json().unwrap_or_default());
+    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")], DOCUMENT.as_str())
+}
+
+/// Declares a set of problem responses.
+macro_rules! problem_sets {
+    ($($(#[$meta:meta])* $name:ident { $($status:literal $description:literal),* $(,)? })*) => {$(
+        $(#[$meta])*
+        pub struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                BTreeMap::from([$((stringify!($status).to_owned(), problem($description))),*])
+            }
+        }
+    )*};
+}
+
+problem_sets! {
+    /// What the routes nobody must be signed in for may answer.
+    AccountProblems {
+        400 "The body is no JSON, or a header cannot be understood",
+        401 "The e-mail address or the password is wrong",
+        409 "`email-taken`: the address has an account; or the same request is still being worked on",
+        413 "The body is longer than 64 KiB",
+        415 "The body is not application/json",
+        422 "Fields are refused, each named in `errors`; or the `Idempotency-Key` was used for another request",
+        503 "Not now (`temporary-reduced-capacity` where too many passwords are being checked); see `Retry-After`",
+    }
+    /// What every command may answer.
+    CommandProblems {
+        400 "The body is no JSON, or a header cannot be understood",
+        401 "No access token, or one that is not valid",
+        404 "There is no such thing, or it is somebody else's",
+        409 "Its state does not allow it, or the same request is still being worked on",
+        412 "`If-Match` names another version",
+        413 "The body is too long",
+        415 "The body's type is not accepted here",
+        422 "Fields are refused, each named in `errors`; or the `Idempotency-Key` was used for another request",
+        503 "Not now; repeat with the same `Idempotency-Key` after `Retry-After` seconds",
+    }
+    /// Where a version must be named.
+    VersionProblems {
+        428 "`If-Match` is required here",
+    }
+}
+
+fn problem(description: &str) -> RefOr<Response> {
+    let schema = Ref::from_schema_name(ProblemDocument::name());
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    RefOr::T(ResponseBuilder::new().description(description).content(PROBLEM_JSON, content).build())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_operation_has_an_id_and_its_problems() {
+        let document = serde_json::to_value(crate::routes::openapi()).unwrap();
+        assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+        let paths = document["paths"].as_object().unwrap();
+        assert_eq!(paths.len(), 8);
+        for (path, operations) in paths {
+            for (method, operation) in operations.as_object().unwrap() {
+                assert!(operation["operationId"].is_string(), "{method} {path}");
+                let changes_something = method != "get";
+                assert_eq!(operation["responses"]["503"].is_object(), changes_something, "{method} {path}");
+            }
+        }
+    }
+}

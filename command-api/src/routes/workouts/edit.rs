@@ -1,0 +1,173 @@
+//! `PATCH /v1/workouts/{id}`: what a workout says, changed by its owner.
+use axum::extract::State;
+use fittrack_domain::{
+    ids::WorkoutId,
+    patch::Patch,
+    values::{Distance, Duration, Energy, Exertion, HeartRate, Notes, Title, Visibility},
+    workout::{EditWorkout, Workout, WorkoutCommand},
+};
+use fittrack_runtime::{
+    json::{MergePatch, Path},
+    problem::Problem,
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{
+    WORKOUT,
+    body::{self, SetBody, instant, sport},
+    refused, workout_id,
+};
+use crate::{
+    app::App,
+    routes::{
+        accepted::{Accepted, StoredCommand},
+        command::Command,
+        documentation::{CommandProblems, VersionProblems},
+        fields::Fields,
+        if_match::dispatch_if_match,
+    },
+};
+
+/// A merge patch of a workout: absent fields stay, `null` clears those that may be empty. Limits as in logging one.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"title": "Along the canal, with Bo", "notes": null, "visibility": "followers"}))]
+pub struct EditWorkoutBody {
+    /// What was done; never empty.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    sport: Patch<String>,
+    /// When it began (RFC 3339); never empty.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    started_at: Patch<String>,
+    /// From start to end, in seconds; never empty.
+    #[serde(default)]
+    #[schema(value_type = Option<f64>)]
+    duration_s: Patch<f64>,
+    /// Without pauses, in seconds.
+    #[serde(default)]
+    #[schema(value_type = Option<f64>)]
+    moving_s: Patch<f64>,
+    /// How far, in metres.
+    #[serde(default)]
+    #[schema(value_type = Option<f64>)]
+    distance_m: Patch<f64>,
+    /// How much was climbed, in metres.
+    #[serde(default)]
+    #[schema(value_type = Option<f64>)]
+    elevation_gain_m: Patch<f64>,
+    /// Energy spent, in kilocalories.
+    #[serde(default)]
+    #[schema(value_type = Option<f64>)]
+    energy_kcal: Patch<f64>,
+    /// Mean heart rate, in beats a minute.
+    #[serde(default)]
+    #[schema(value_type = Option<f64>)]
+    average_heart_rate_bpm: Patch<f64>,
+    /// Highest heart rate, in beats a minute.
+    #[serde(default)]
+    #[schema(value_type = Option<f64>)]
+    max_heart_rate_bpm: Patch<f64>,
+    /// How hard it felt, 0 to 10.
+    #[serde(default)]
+    #[schema(value_type = Option<f64>)]
+    perceived_exertion: Patch<f64>,
+    /// What you call it.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    title: Patch<String>,
+    /// Notes.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    notes: Patch<String>,
+    /// `private`, `followers` or `public`; never empty.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    visibility: Patch<String>,
+    /// The shoes or the bike.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = Uuid)]
+    gear_id: Patch<String>,
+    /// All strength sets, in order.
+    #[serde(default)]
+    #[schema(value_type = Option<Vec<SetBody>>)]
+    sets: Patch<Vec<SetBody>>,
+}
+
+/// Edit a workout
+///
+/// A JSON merge patch (RFC 7396). `If-Match` is required: name the version you have seen (428 without it, 412 when the
+/// workout has changed since). Everything that was computed from the workout is corrected.
+#[utoipa::path(
+    patch, path = WORKOUT, operation_id = "edit_workout", tag = "workouts",
+    params(
+        ("workout_id" = Uuid, Path, description = "The workout"),
+        ("If-Match" = String, Header, description = "The version the change is meant for, such as `\"v3\"`"),
+        ("Idempotency-Key" = Option<String>, Header, description = "Your name for this request, 1 to 255 characters"),
+    ),
+    request_body(content = EditWorkoutBody, content_type = "application/merge-patch+json"),
+    responses(
+        (status = 202, description = "Changed", body = StoredCommand, headers(
+            ("ETag" = String, description = "The workout's version"),
+            ("Location" = String, description = "Where the query API shows the workout"),
+            ("Consistency-Token" = String, description = "As in the body"),
+            ("Idempotency-Replayed" = String, description = "`true` on a repeated answer"),
+        )),
+        CommandProblems,
+        VersionProblems,
+    ),
+)]
+pub async fn edit_workout(
+    State(app): State<App>,
+    Path(path): Path<String>,
+    command: Command<MergePatch<EditWorkoutBody>>,
+) -> Result<Accepted<StoredCommand>, Problem> {
+    let Command { body: MergePatch(body), envelope } = command;
+    let workout_id = workout_id(&path)?;
+    let Some(if_match) = &envelope.if_match else {
+        return Err(Problem::precondition_required("send the `ETag` you have seen as `If-Match`"));
+    };
+    let edit = convert(WorkoutId(workout_id), body)?;
+    let context = app.context(envelope.athlete_id).await?;
+    let (command_id, _underway) = envelope.begin(&app, None)?;
+    let command = WorkoutCommand::EditWorkout(Box::new(edit));
+    let request = envelope.request::<Workout>(workout_id, command, context, command_id);
+    match dispatch_if_match(&app.dispatcher, request, Some(if_match)).await {
+        Ok(receipt) => Ok(Accepted::workout(&receipt)),
+        Err(error) => Err(refused(&app, envelope.athlete_id, workout_id, error).await),
+    }
+}
+
+fn convert(workout_id: WorkoutId, raw: EditWorkoutBody) -> Result<EditWorkout, Problem> {
+    let mut fields = Fields::default();
+    let edit = EditWorkout {
+        workout_id,
+        sport: fields.patch("/sport", raw.sport, sport),
+        started_at: fields.patch("/started_at", raw.started_at, instant),
+        duration_s: fields.patch("/duration_s", raw.duration_s, Duration::from_seconds),
+        moving_s: fields.patch("/moving_s", raw.moving_s, Duration::from_seconds),
+        distance_m: fields.patch("/distance_m", raw.distance_m, Distance::from_metres),
+        elevation_gain_m: fields.patch("/elevation_gain_m", raw.elevation_gain_m, Distance::climb_from_metres),
+        energy_kcal: fields.patch("/energy_kcal", raw.energy_kcal, Energy::from_kcal),
+        average_heart_rate_bpm: fields.patch(
+            "/average_heart_rate_bpm",
+            raw.average_heart_rate_bpm,
+            HeartRate::from_bpm,
+        ),
+        max_heart_rate_bpm: fields.patch("/max_heart_rate_bpm", raw.max_heart_rate_bpm, HeartRate::from_bpm),
+        perceived_exertion: fields.patch("/perceived_exertion", raw.perceived_exertion, Exertion::parse),
+        title: fields.patch("/title", raw.title, Title::parse),
+        notes: fields.patch("/notes", raw.notes, Notes::parse),
+        visibility: fields.patch("/visibility", raw.visibility, |name| Visibility::parse(&name)),
+        gear_id: fields.patch("/gear_id", raw.gear_id, |text| Uuid::try_parse(&text)),
+        sets: match raw.sets {
+            Patch::Keep => Patch::Keep,
+            Patch::Clear => Patch::Clear,
+            Patch::Set(sets) => Patch::Set(body::sets(&mut fields, sets)),
+        },
+    };
+    fields.finish(Some(edit))
+}

@@ -1,0 +1,224 @@
+//! The processes: `serve` (HTTP, append lanes, relay, sweepers) and `relay` alone. Both start before their databases and
+//! become ready when those are; commands are let in once the event store is known to be durable and the one we think it is.
+use std::{error::Error, process::ExitCode, str::FromStr, sync::Arc, time::Duration};
+
+use fittrack_runtime::{
+    backoff::Backoff,
+    config::Secret,
+    pg::{self, DurabilityError, PoolSettings},
+    private::Check,
+    process::Process,
+    server::{self, ServerLimits},
+};
+use fittrack_schemas::topics;
+use sqlx::{PgPool, postgres::PgConnectOptions};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    app::{App, Foundations, Gate},
+    blobs,
+    dispatch::Dispatcher,
+    identity::{sweeper, tokens::Tokens},
+    relay::Relay,
+    routes,
+    settings::{RelayAccess, RelaySettings, ServeSettings},
+    store::{EventStore, hints::Hints, wake::Wake},
+};
+
+/// Anything that keeps a process from starting.
+type StartError = Box<dyn Error + Send + Sync>;
+
+/// Connections for loading streams, claims and replays; appends have their own.
+const EVENT_STORE_CONNECTIONS: u32 = 8;
+const IDENTITY_CONNECTIONS: u32 = 8;
+/// A blob may be 25 MiB, so few at once.
+const RECORDINGS_CONNECTIONS: u32 = 4;
+const RELAY_CONNECTIONS: u32 = 4;
+/// Longest wait for one statement of an append or a blob.
+const LONG_STATEMENT: Duration = Duration::from_secs(30);
+
+/// Runs the whole command API until it is told to stop.
+pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
+    let process = Process::start("command-api", &settings.common).await?;
+    let shutdown = process.shutdown.clone();
+    let event_store = pg::pool(&settings.event_store, pool("command-api", EVENT_STORE_CONNECTIONS))?;
+    let identity = pg::pool(&settings.identity, pool("command-api", IDENTITY_CONNECTIONS))?;
+    let recordings = pg::pool(
+        &settings.recordings,
+        PoolSettings { statement_timeout: LONG_STATEMENT, ..pool("command-api", RECORDINGS_CONNECTIONS) },
+    )?;
+
+    let (store, lanes) =
+        EventStore::open(event_store.clone(), &append_options(&settings.event_store)?, settings.partitions);
+    let wake = Arc::clone(store.wake());
+    let (sender, hints) = (Uuid::new_v4(), Arc::new(Hints::default()));
+    let dispatcher = Dispatcher::new(store, Arc::clone(&hints));
+    let background = shutdown.background_token();
+    shutdown.spawn_background("append lanes", endless(lanes.run(background.clone())));
+    let (pool, stop) = (event_store.clone(), background.clone());
+    shutdown.spawn_background("hints", endless(async move { hints.send(pool, sender, stop).await }));
+
+    let gate = Gate::default();
+    let key = settings.signing_key.ok_or("there is no signing key")?;
+    let app = App::new(Foundations {
+        dispatcher,
+        event_store: event_store.clone(),
+        identity: identity.clone(),
+        recordings: recordings.clone(),
+        tokens: Tokens::new(key, &settings.issuer, &settings.audience),
+        issuer_and_audience: (settings.issuer, settings.audience),
+        tasks: shutdown.tasks(),
+        gate: gate.clone(),
+    })?;
+    watch(&process, "identity database", identity);
+    watch(&process, "recordings database", recordings.clone());
+    let store_check = StoreCheck {
+        pool: event_store.clone(),
+        check: process.readiness.check("event store"),
+        stop: background.clone(),
+        expected_partitions: Some(settings.partitions),
+    };
+    let registration = app.registration.clone();
+    let sweeping = shutdown.token();
+    shutdown.spawn_background("event store check", async move {
+        if store_check.pass().await?.is_some() {
+            gate.open();
+            let blobs = blobs::Sweeper::new(recordings, event_store);
+            tokio::join!(
+                pg::watch(store_check.pool, store_check.check, store_check.stop),
+                sweeper::run(registration, sweeping.clone()),
+                blobs.run(sweeping),
+            );
+        }
+        Ok::<_, StoreRefusal>(())
+    });
+    if let Some(access) = settings.relay {
+        let relay = relay_of(&access, settings.partitions, wake, sender)?;
+        shutdown.spawn_background("relay", relay.run(background));
+    } else {
+        tracing::warn!("no Kafka brokers are set: events are stored and not published by this process");
+    }
+
+    let listener = server::bind(settings.listen).await?;
+    tracing::info!(listen = %settings.listen, "serving");
+    let serving = server::serve(listener, routes::router(app), ServerLimits::default(), shutdown.token());
+    shutdown.spawn("public API", serving);
+    Ok(process.run_until_done().await)
+}
+
+/// Runs a relay alone until it is told to stop.
+pub async fn relay(settings: RelaySettings) -> Result<ExitCode, StartError> {
+    let process = Process::start("command-api-relay", &settings.common).await?;
+    let shutdown = process.shutdown.clone();
+    let store_check = StoreCheck {
+        pool: pg::pool(&settings.relay.event_store, pool("command-api-relay", RELAY_CONNECTIONS))?,
+        check: process.readiness.check("event store"),
+        stop: shutdown.token(),
+        expected_partitions: None,
+    };
+    shutdown.spawn("relay", async move {
+        if let Some(partitions) = store_check.pass().await? {
+            let wake = Arc::new(Wake::new(partitions));
+            let relay = relay_of(&settings.relay, partitions, wake, Uuid::new_v4())?;
+            let watching = pg::watch(store_check.pool, store_check.check, store_check.stop.clone());
+            let (relayed, ()) = tokio::join!(relay.run(store_check.stop), watching);
+            relayed?;
+        }
+        Ok::<_, StartError>(())
+    });
+    Ok(process.run_until_done().await)
+}
+
+fn relay_of(access: &RelayAccess, partitions: i32, wake: Arc<Wake>, holder: Uuid) -> Result<Relay, sqlx::Error> {
+    Ok(Relay {
+        pool: pg::pool(&access.event_store, pool("command-api-relay", RELAY_CONNECTIONS))?,
+        brokers: access.brokers.clone(),
+        topic: topics::EVENTS.to_owned(),
+        partitions,
+        wake,
+        holder,
+    })
+}
+
+fn pool(name: &str, connections: u32) -> PoolSettings {
+    PoolSettings::new(name).max_connections(connections)
+}
+
+/// How the lanes connect.
+fn append_options(url: &Secret) -> Result<PgConnectOptions, sqlx::Error> {
+    let options = PgConnectOptions::from_str(url.expose())?.application_name("command-api-append");
+    let timeout = format!("{}ms", LONG_STATEMENT.as_millis());
+    Ok(options.options([
+        ("statement_timeout", timeout.as_str()),
+        ("jit", "off"),
+        ("plan_cache_mode", "force_generic_plan"),
+    ]))
+}
+
+fn watch(process: &Process, name: &'static str, pool: PgPool) {
+    let check = process.readiness.check(name);
+    let stop = process.shutdown.background_token();
+    process.shutdown.spawn_background(name, endless(pg::watch(pool, check, stop)));
+}
+
+/// A part that ends only when it is told to.
+async fn endless(part: impl Future<Output = ()>) -> Result<(), std::convert::Infallible> {
+    part.await;
+    Ok(())
+}
+
+/// Why an event store is refused; the process ends, because commands would be lost or misplaced.
+#[derive(Debug, thiserror::Error)]
+enum StoreRefusal {
+    #[error(transparent)]
+    Durability(DurabilityError),
+    #[error("the event store has {found} log partitions, FITTRACK_LOG_PARTITIONS says {expected}")]
+    Partitions { found: i32, expected: i32 },
+}
+
+/// Waits for the event store and looks whether it may be used.
+struct StoreCheck {
+    pool: PgPool,
+    check: Check,
+    stop: CancellationToken,
+    expected_partitions: Option<i32>,
+}
+
+impl StoreCheck {
+    /// How many log partitions it has; `None` when told to stop first.
+    async fn pass(&self) -> Result<Option<i32>, StoreRefusal> {
+        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+        loop {
+            match self.stop.run_until_cancelled(self.look()).await {
+                None => return Ok(None),
+                Some(Ok(partitions)) => {
+                    if let Some(expected) = self.expected_partitions.filter(|expected| *expected != partitions) {
+                        return Err(StoreRefusal::Partitions { found: partitions, expected });
+                    }
+                    self.check.ready();
+                    return Ok(Some(partitions));
+                }
+                Some(Err(DurabilityError::Query(error))) => self.check.unready(reason(&error)),
+                Some(Err(error @ DurabilityError::Off(_))) => return Err(StoreRefusal::Durability(error)),
+            }
+            if !backoff.wait(&self.stop).await {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn look(&self) -> Result<i32, DurabilityError> {
+        pg::check_durability(&self.pool).await?;
+        let partitions = sqlx::query_scalar("SELECT partitions FROM store_settings").fetch_one(&self.pool).await?;
+        Ok(partitions)
+    }
+}
+
+fn reason(error: &sqlx::Error) -> String {
+    const UNDEFINED_TABLE: &str = "42P01";
+    match error.as_database_error().and_then(|error| error.code()) {
+        Some(code) if code == UNDEFINED_TABLE => "not migrated yet: run `command-api migrate`".to_owned(),
+        _ => error.to_string(),
+    }
+}

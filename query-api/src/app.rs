@@ -1,0 +1,76 @@
+//! What every route needs: who may call, where to read, what is ready, how far the read models have come.
+//! Built once at start; cloning is counting a reference.
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use fittrack_runtime::auth::Verifier;
+use sqlx::PgPool;
+use tokio::sync::Semaphore;
+
+use crate::cache::Cache;
+use crate::cache::stamps::{Stamp, Stamps};
+use crate::changes::Changes;
+use crate::freshness::{MAX_WAIT, Waits};
+use crate::read_model::ReadModel;
+
+/// Queries that may wait for their consistency token at once.
+const MAX_WAITS: usize = 2_000;
+/// Recordings and originals in memory at once; one may take some 100 MB while it is decoded.
+const MAX_BLOBS: usize = 4;
+
+/// The state of all routes.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+/// See [`App`].
+pub struct Parts {
+    /// Checks access tokens.
+    pub verifier: Verifier,
+    /// The read models.
+    pub read_models: PgPool,
+    /// The blobs of recordings.
+    pub recordings: PgPool,
+    /// Ready answers.
+    pub cache: Cache,
+    /// Changes of the read models.
+    pub changes: Arc<Changes>,
+    /// Queries that wait for their token.
+    pub waits: Waits,
+    /// Blobs in memory.
+    pub blobs: Semaphore,
+}
+
+impl App {
+    /// An app over these databases, with at most `cache_bytes` of ready answers.
+    pub fn new(verifier: Verifier, read_models: PgPool, recordings: PgPool, cache_bytes: u64) -> Self {
+        let stamps = Arc::new(Stamps::default());
+        Self(Arc::new(Parts {
+            verifier,
+            changes: Arc::new(Changes::new(read_models.clone(), Arc::clone(&stamps))),
+            read_models,
+            recordings,
+            cache: Cache::new(cache_bytes, stamps),
+            waits: Waits::new(MAX_WAITS, MAX_WAIT),
+            blobs: Semaphore::new(MAX_BLOBS),
+        }))
+    }
+
+    /// To be taken before one owner's rows are read.
+    pub fn stamp_of(&self, model: ReadModel, owner: uuid::Uuid) -> Stamp {
+        self.cache.stamps().of_owner(model, owner)
+    }
+}
+
+impl std::ops::Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl FromRef<App> for Verifier {
+    fn from_ref(app: &App) -> Self {
+        app.verifier.clone()
+    }
+}

@@ -1,0 +1,216 @@
+//! One query from its headers to its answer, the same for every route: wait for the consistency token, find or load the answer,
+//! then 200 or 304 with the headers every answer has. A route only says what it reads and how.
+use std::borrow::Cow;
+
+use axum::body::Body;
+use axum::extract::FromRequestParts;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK, VARY};
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
+use axum::response::Response;
+use bytes::Bytes;
+use fittrack_runtime::problem::Problem;
+use fittrack_runtime::{clock, json};
+use fittrack_schemas::consistency::ConsistencyToken;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::cache::stamps::Stamp;
+use crate::cache::{Answer, Key, Loaded};
+use crate::conditional::none_match_names;
+use crate::read_model::ReadModel;
+
+const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
+const FRESHNESS: HeaderName = HeaderName::from_static("freshness");
+/// Kept by the client alone, asked about each time.
+const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
+const BY_CALLER: HeaderValue = HeaderValue::from_static("authorization");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TOKEN_PARAMETER: &str = "consistency_token=";
+
+/// What a query asks, besides who.
+#[derive(Debug)]
+pub struct Ask {
+    uri: Uri,
+    /// Path and query without the token, where the token was in the query.
+    without_token: Option<String>,
+    none_match: Option<HeaderValue>,
+    token: Option<ConsistencyToken>,
+}
+
+/// Whose answer it is.
+#[derive(Debug, Clone, Copy)]
+pub enum Whose {
+    /// It depends on who asks.
+    Callers(Uuid),
+    /// Everybody signed in gets the same.
+    Everybodys,
+}
+
+impl Ask {
+    /// The answer to this query over these read models: a ready one, or what `load` reads.
+    pub async fn answer<F>(
+        &self,
+        app: &App,
+        whose: Whose,
+        models: &[ReadModel],
+        load: impl Fn() -> F,
+    ) -> Result<Response, Problem>
+    where
+        F: Future<Output = Result<Loaded, Problem>>,
+    {
+        self.wait_for_token(app, models).await?;
+        let caller = match whose {
+            Whose::Callers(caller) => Some(caller),
+            Whose::Everybodys => None,
+        };
+        let loaded = app.cache.get_or_load(Key { caller, target: self.target() }, load).await?;
+        Ok(self.respond(app, models, &loaded.answer))
+    }
+
+    /// Waits until these read models hold what the query's token names, where it has one.
+    pub async fn wait_for_token(&self, app: &App, models: &[ReadModel]) -> Result<(), Problem> {
+        match &self.token {
+            None => Ok(()),
+            Some(token) => app.waits.until(token, models, &app.changes).await,
+        }
+    }
+
+    /// Whether the client holds the version with this tag already.
+    pub fn holds(&self, etag: &HeaderValue) -> bool {
+        self.none_match.as_ref().is_some_and(|names| none_match_names(names.as_bytes(), etag.as_bytes()))
+    }
+
+    /// 200 with the answer, or 304 where the client holds it.
+    pub fn respond(&self, app: &App, models: &[ReadModel], answer: &Answer) -> Response {
+        let unchanged = self.holds(&answer.etag);
+        let mut response = Response::new(if unchanged { Body::empty() } else { Body::from(answer.body.clone()) });
+        if unchanged {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+        }
+        let headers = response.headers_mut();
+        headers.reserve(16);
+        if !unchanged {
+            headers.insert(CONTENT_TYPE, answer.content_type.clone());
+        }
+        headers.insert(ETAG, answer.etag.clone());
+        headers.insert(CACHE_CONTROL, REVALIDATE);
+        headers.insert(VARY, BY_CALLER);
+        if let Some(link) = &answer.link {
+            headers.insert(LINK, link.clone());
+        }
+        if let Some(behind_ms) = app.changes.progress().behind_ms(models, clock::now()) {
+            headers.insert(FRESHNESS, HeaderValue::from(behind_ms));
+        }
+        response
+    }
+
+    /// The query's parameters; 400 that names an unknown, doubled or refused one.
+    pub fn parameters<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        json::parse_query(self.query())
+    }
+
+    /// `Link: <the same query from the cursor on>; rel="next"`.
+    pub fn link_to(&self, cursor: &str) -> Option<HeaderValue> {
+        let path = self.uri.path();
+        let kept = self.query().split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
+        let next = format!("cursor={cursor}");
+        let query: Vec<&str> = kept.chain([next.as_str()]).collect();
+        HeaderValue::try_from(format!("<{path}?{}>; rel=\"next\"", query.join("&"))).ok()
+    }
+
+    fn target(&self) -> &str {
+        let whole = || self.uri.path_and_query().map_or("/", axum::http::uri::PathAndQuery::as_str);
+        self.without_token.as_deref().unwrap_or_else(whole)
+    }
+
+    fn query(&self) -> &str {
+        self.target().split_once('?').map_or("", |(_, query)| query)
+    }
+}
+
+/// Reads the headers; 400 where a consistency token is none of ours.
+impl<S: Send + Sync> FromRequestParts<S> for Ask {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let refused = || Problem::bad_request("the consistency token is none that a command gave out");
+        let mut token = None;
+        if let Some(header) = parts.headers.get(CONSISTENCY_TOKEN) {
+            token = Some(header.to_str().ok().and_then(|text| text.trim().parse().ok()).ok_or_else(refused)?);
+        }
+        let uri = parts.uri.clone();
+        let query = uri.query().unwrap_or_default();
+        let mut without_token = None;
+        if query.contains(TOKEN_PARAMETER) {
+            let (given, kept): (Vec<&str>, Vec<&str>) = query.split('&').partition(|pair| pair.starts_with(TOKEN_PARAMETER));
+            without_token = Some([uri.path(), "?", &kept.join("&")].concat());
+            for text in given.iter().filter_map(|pair| pair.strip_prefix(TOKEN_PARAMETER)) {
+                let more: ConsistencyToken = text.parse().map_err(|_| refused())?;
+                token = Some(more.positions().fold(token.unwrap_or_default(), |all, (at, position)| all.and(at, position)));
+            }
+        }
+        let mut names = parts.headers.get_all(IF_NONE_MATCH).iter();
+        let none_match = match (names.next(), names.next()) {
+            (first, None) => first.cloned(),
+            // Several lines of a list header are one list.
+            _ => joined(parts.headers.get_all(IF_NONE_MATCH).iter()),
+        };
+        Ok(Self { uri, without_token, none_match, token })
+    }
+}
+
+fn joined<'a>(lines: impl Iterator<Item = &'a HeaderValue>) -> Option<HeaderValue> {
+    let lines: Vec<&[u8]> = lines.map(HeaderValue::as_bytes).collect();
+    HeaderValue::from_bytes(&lines.join(&b","[..])).ok()
+}
+
+/// A JSON answer; its tag is that of its bytes.
+pub fn json_answer(stamp: Stamp, body: &impl Serialize) -> Result<Loaded, Problem> {
+    let body = Bytes::from(serde_json::to_vec(body).map_err(Problem::internal)?);
+    let digest = Sha256::digest(&body);
+    let etag = quoted(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>())?;
+    Ok(Loaded { answer: Answer { body, content_type: JSON, etag, link: None }, stamp })
+}
+
+/// A JSON answer about one thing, whose tag is the version of its stream: what `If-Match` of a command expects.
+pub fn versioned_answer(stamp: Stamp, version: i64, body: &impl Serialize) -> Result<Loaded, Problem> {
+    let mut loaded = json_answer(stamp, body)?;
+    loaded.answer.etag = quoted(format!("v{version}"))?;
+    Ok(loaded)
+}
+
+/// An entity tag.
+pub fn quoted<'a>(tag: impl Into<Cow<'a, str>>) -> Result<HeaderValue, Problem> {
+    HeaderValue::try_from(format!("\"{}\"", tag.into())).map_err(Problem::internal)
+}
+
+/// One page of a list.
+#[derive(Debug, Serialize)]
+pub struct Page<T> {
+    /// The items, in the list's order.
+    pub items: Vec<T>,
+    /// Where the list goes on: give it as `cursor`. Null on the last page.
+    pub next: Option<String>,
+}
+
+impl<T: Serialize> Page<T> {
+    /// A page of at most `limit` of these rows (one more was read to know whether the list goes on).
+    pub fn of<R>(mut rows: Vec<R>, limit: usize, cursor: impl Fn(&R) -> String, item: impl FnMut(R) -> T) -> Self {
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(cursor);
+        Self { items: rows.into_iter().map(item).collect(), next }
+    }
+
+    /// The page as an answer, with its `Link`.
+    pub fn answer(&self, ask: &Ask, stamp: Stamp) -> Result<Loaded, Problem> {
+        let mut loaded = json_answer(stamp, self)?;
+        loaded.answer.link = self.next.as_deref().and_then(|next| ask.link_to(next));
+        Ok(loaded)
+    }
+}
+

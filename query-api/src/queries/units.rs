@@ -1,0 +1,51 @@
+//! From the read models' whole numbers of small units to the decimals of the API, and the words of enumerations for its description.
+use fittrack_domain::recording::Field;
+use fittrack_domain::sport::Sport;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::RefOr;
+
+/// Thousandths as units: millimetres as metres, milliseconds as seconds.
+pub fn thousandths(value: i64) -> f64 {
+    value as f64 / 1000.0
+}
+
+/// The schema of a sport.
+pub fn sport_schema() -> RefOr<Schema> {
+    words(Sport::ALL.map(Sport::as_str))
+}
+
+/// The schema of a sport, or `all`.
+pub fn board_sport_schema() -> RefOr<Schema> {
+    words(Sport::ALL.map(Sport::as_str).into_iter().chain(["all"]))
+}
+
+/// The schema of who may see something.
+pub fn visibility_schema() -> RefOr<Schema> {
+    words(["private", "followers", "public"])
+}
+
+/// The schema of the forms of uploaded files.
+pub fn format_schema() -> RefOr<Schema> {
+    words(["fit", "gpx", "tcx"])
+}
+
+/// The schema of a recording's columns.
+pub fn samples_schema() -> RefOr<Schema> {
+    let numbers = |nullable: bool| {
+        let kind = if nullable {
+            SchemaType::from_iter([Type::Number, Type::Null])
+        } else {
+            SchemaType::new(Type::Number)
+        };
+        utoipa::openapi::ArrayBuilder::new().items(ObjectBuilder::new().schema_type(kind))
+    };
+    let mut columns = ObjectBuilder::new().property("elapsed_s", numbers(false)).required("elapsed_s");
+    for field in Field::ALL {
+        columns = columns.property(field.name(), numbers(true));
+    }
+    Schema::from(columns.build()).into()
+}
+
+fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> RefOr<Schema> {
+    Schema::from(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()).into()
+}

@@ -64,7 +64,7 @@ enum Command {
         #[arg(long, default_value = topics::EVENTS)]
         topic: String,
     },
-    /// Print the OpenAPI document as YAML
+    /// Print the `OpenAPI` document as YAML
     Openapi,
     /// List every setting, as a Markdown table
     Settings,

@@ -205,7 +205,9 @@ impl Dispatcher {
             Ok(Outcome::Stored(place)) => {
                 self.hints.note([partition]);
                 let mut state = loaded.state.clone();
-                events.into_iter().for_each(|event| state.apply(event));
+                for event in events {
+                    state.apply(event);
+                }
                 self.store.remember(request.stream_id, Loaded { state, version: place.version });
                 Ok(Attempt::Done(receipt(request.stream_id, place)))
             }

@@ -217,7 +217,7 @@ impl StoreCheck {
 
 fn reason(error: &sqlx::Error) -> String {
     const UNDEFINED_TABLE: &str = "42P01";
-    match error.as_database_error().and_then(|error| error.code()) {
+    match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
         Some(code) if code == UNDEFINED_TABLE => "not migrated yet: run `command-api migrate`".to_owned(),
         _ => error.to_string(),
     }

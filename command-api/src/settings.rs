@@ -2,6 +2,7 @@
 //! The same list refuses unknown names, is printed by `command-api settings` and documents itself.
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use fittrack_domain::partition::DEFAULT_PARTITIONS;
 use fittrack_runtime::{
     config::{
         ConfigErrors, KAFKA_BROKERS, LISTEN, LOG, LOG_FORMAT, PRIVATE_LISTEN, Secret, Setting, Source, TOKEN_AUDIENCE,
@@ -102,7 +103,6 @@ pub const SETTINGS: &[Setting] = &[
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8400);
 const DEFAULT_PRIVATE_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8401);
-const DEFAULT_PARTITIONS: i32 = 32;
 
 /// What `serve` reads.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[error("{0}")]
 pub struct ValueError(pub String);
 
-fn in_range<T: PartialOrd + std::fmt::Display>(value: T, low: T, high: T, unit: &str) -> Result<T, ValueError> {
+fn in_range<T: PartialOrd + std::fmt::Display + Copy>(value: T, low: T, high: T, unit: &str) -> Result<T, ValueError> {
     if value >= low && value <= high {
         Ok(value)
     } else {

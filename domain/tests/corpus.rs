@@ -1,5 +1,6 @@
 //! Every event that was ever stored in some form is still read: the files of `stored/`, of all versions, by everybody.
 //! A file is named by its type and version; once committed it stays, also when the type gets a newer version.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 use std::{fs, path::PathBuf};
 
 use cqrs_es::{Aggregate, DomainEvent};

@@ -1,5 +1,6 @@
 //! Whatever is asked, in whatever order: the events alone give the state, and what they add and take away sums up.
 //! This is what the store's cache, a rebuild of a read model and the totals' corrections all rest on.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 mod support;
 
 use std::collections::BTreeMap;
@@ -216,7 +217,9 @@ proptest! {
         let mut from_events = Ledger::new();
         for (context, (which, command)) in &script {
             let events = run(&mut workouts[*which], command, context);
-            events.iter().for_each(|event| book_event(&mut from_events, event));
+            for event in &events {
+                book_event(&mut from_events, event);
+            }
             streams[*which].extend(events);
         }
 
@@ -247,7 +250,7 @@ proptest! {
     #[test]
     fn one_owner_has_all_events_of_a_workout(script in vec((contexts(), workout_commands()), 0..40)) {
         let mut workouts = vec![Workout::default(); WORKOUTS];
-        let mut owners = vec![None; WORKOUTS];
+        let mut owners = [None; WORKOUTS];
         for (context, (which, command)) in &script {
             for event in run(&mut workouts[*which], command, context) {
                 let owner = decoded(&event).athlete_id();

@@ -1,5 +1,6 @@
 //! The JSON of every event as it is stored, word for word: what is in a database already must be readable for good.
 //! A new version adds a file beside the old one; `FITTRACK_BLESS=1 cargo test -p fittrack-domain` writes what is new.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 mod support;
 
 use std::{fs, path::PathBuf};

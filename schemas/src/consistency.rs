@@ -21,6 +21,7 @@ impl ConsistencyToken {
     }
 
     /// Adds another write.
+    #[must_use]
     pub fn and(mut self, partition: i32, position: i64) -> Self {
         let known = self.0.entry(partition).or_insert(position);
         *known = position.max(*known);

@@ -1,4 +1,4 @@
-//! The OpenAPI document around the routes: title, security, the problems every command may answer, and `GET /openapi.json`.
+//! The `OpenAPI` document around the routes: title, security, the problems every command may answer, and `GET /openapi.json`.
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
@@ -104,6 +104,24 @@ fn problem(description: &str) -> RefOr<Response> {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::PathBuf};
+
+    /// Renewed with `FITTRACK_BLESS=1 cargo test -p command-api openapi`.
+    #[test]
+    fn the_committed_openapi_document_is_the_one_the_routes_make() {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../schemas/openapi/command-api.yaml");
+        let made = crate::routes::openapi().to_yaml().unwrap();
+        if std::env::var_os("FITTRACK_BLESS").is_some() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &made).unwrap();
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == made,
+            "schemas/openapi/command-api.yaml is out of date: run this test with FITTRACK_BLESS=1"
+        );
+    }
+
     #[test]
     fn every_operation_has_an_id_and_its_problems() {
         let document = serde_json::to_value(crate::routes::openapi()).unwrap();

@@ -102,7 +102,6 @@ pub fn of_load(error: LoadError) -> Problem {
 }
 
 /// What the client is told when a database of ours did not do as it should: 503 where it is away, else our fault.
-#[expect(clippy::needless_pass_by_value, reason = "fits map_err")]
 pub fn of_database(error: sqlx::Error) -> Problem {
     if pg::is_unavailable(&error) {
         Problem::unavailable("a database cannot be reached at the moment", RETRY_AFTER).with_cause(error)

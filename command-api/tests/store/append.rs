@@ -110,7 +110,7 @@ async fn nobody_may_write_the_log_but_through_the_function() {
             "INSERT INTO events SELECT * FROM events",
         ] {
             let refused = sqlx::query(sql).execute(&pool).await.unwrap_err();
-            let code = refused.as_database_error().and_then(|error| error.code()).unwrap();
+            let code = refused.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap();
             assert_eq!(code, "42501", "{role}: {sql}");
         }
     }

@@ -97,7 +97,9 @@ async fn run(arguments: &Arguments) -> Result<bool, Failure> {
             Benchmark::Projecting => projecting::run(&stack, arguments.repeats).await?,
         };
         if arguments.json {
-            measured.iter().for_each(|figure| println!("{}", figure.json()));
+            for figure in &measured {
+                println!("{}", figure.json());
+            }
         }
         figures.extend(measured);
     }

@@ -79,7 +79,12 @@ impl Postgres<'_> {
         command.arg(format!("--pwfile={}", password_file.display())).arg("-D").arg(&draft).current_dir("/");
         let made = artifacts::run(&mut command, "set up a Postgres data folder (initdb)");
         let _ = fs::remove_file(&password_file);
-        made?;
+        made.map_err(|error| {
+            error.advise(
+                "initdb says what it lacks; it needs an account in /etc/passwd for the user it runs as, \
+                 and a disk with 100 MB free",
+            )
+        })?;
         let extra = draft.join("extra.conf");
         let written = fs::write(&extra, "# Your own settings for this stack's Postgres; they win.\n");
         written.while_doing(|| format!("write {}", extra.display()))?;

@@ -9,7 +9,6 @@ use crate::ids::{AthleteId, WorkoutId};
 /// Everything that happens to a workout. The payload carries its own `type`, so that it can be read without its row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "events are moved once or twice, from decide to the store")]
 pub enum WorkoutEvent {
     /// Logged by hand.
     WorkoutLogged(WorkoutLogged),

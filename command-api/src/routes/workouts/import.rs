@@ -110,12 +110,12 @@ pub async fn import_recording(
     let upload = Upload { file, format, context, visibility, gear_id, keyed, traceparent };
     let importer = app.importer.clone();
     let work = async move {
-        let imported = importer.import(upload).await;
+        let outcome = importer.import(upload).await;
         drop((underway, turn));
-        imported
+        outcome
     };
-    let imported = app.tasks.run_to_end(work).await??;
-    Ok(accepted(&imported, has_key))
+    let workouts = app.tasks.run_to_end(work).await??;
+    Ok(accepted(&workouts, has_key))
 }
 
 /// For the documentation: a form with a file.

@@ -1,7 +1,6 @@
 //! `up`: builds, starts what is missing, and stays to show the output until Ctrl-C, or returns when detached.
 //! The processes belong to the stack and not to this command: if it is killed, the next `up` or `down` finds them.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -47,10 +46,11 @@ pub async fn run(arguments: Up) -> Result<ExitCode> {
 
 async fn options(arguments: &Up) -> Result<StackOptions> {
     let folder = super::folder(&arguments.which)?;
+    let profile = arguments.profile.unwrap_or(Profile::Release);
     let (binaries, parts) = if arguments.no_services {
-        (PathBuf::new(), Parts::PostgresAndKafka)
+        (building::binaries(profile), Parts::PostgresAndKafka)
     } else {
-        (building::services(arguments.profile.unwrap_or(Profile::Release)).await?, Parts::Everything)
+        (building::services(profile).await?, Parts::Everything)
     };
     let set = |key| std::env::var(key).ok().filter(|value| !value.is_empty());
     Ok(StackOptions {

@@ -54,7 +54,9 @@ impl Stack {
         let service = Service::of_process(name).ok_or_else(|| unknown(name))?;
         let listen = listen(state.ports, name).ok_or_else(|| unknown(name))?;
         let (administrator, brokers) = (self.administrator_url(state), brokers(state));
-        let environment = self.surroundings(state, &administrator, &brokers).write_settings(name, service, listen)?;
+        let mut environment =
+            self.surroundings(state, &administrator, &brokers).write_settings(name, service, listen)?;
+        environment.push(("NO_COLOR".into(), "1".into())); // it writes into a file
         spawn(Launch {
             program: &state.binaries.join(service.name()),
             arguments: service.arguments(),

@@ -56,7 +56,8 @@ impl Stack {
             }
             if died || Instant::now() >= deadline {
                 let what = if died { "ended before it was ready" } else { "is not ready after two minutes" };
-                return Err(Error::failed(format!("{name} {what}; it said last:\n    {said}"))
+                let said = if said.is_empty() { "nothing".to_owned() } else { format!("\n    {said}") };
+                return Err(Error::failed(format!("{name} {what}; it said last: {said}"))
                     .advise(format!("read {}, then try again", self.log_path(name).display())));
             }
             tokio::time::sleep(Duration::from_millis(25)).await;

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 #[error("{0}")]
 pub struct ValueError(pub String);
 
-fn in_range<T: PartialOrd + std::fmt::Display + Copy>(value: T, low: T, high: T, unit: &str) -> Result<T, ValueError> {
-    if value >= low && value <= high {
+fn in_range(value: f64, low: f64, high: f64, unit: &str) -> Result<f64, ValueError> {
+    if (low..=high).contains(&value) {
         Ok(value)
     } else {
         Err(ValueError(format!("must be from {low} to {high} {unit}")))
@@ -178,6 +178,7 @@ fn small_integer(value: f64) -> u32 {
 /// Text of 1 to `MAX` characters, trimmed of nothing, free of control characters other than line breaks and tabs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
+#[schemars(rename = "TextUpTo{MAX}")]
 pub struct Text<const MAX: usize>(String);
 
 impl<const MAX: usize> Text<MAX> {

@@ -1,6 +1,11 @@
 //! The adapter to `cqrs_es::Aggregate`: an event is applied once, by whoever commits it, and never by `handle`.
 //! Shown on an aggregate that counts its applications, because a rule that sets a value cannot tell once from twice.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
 use std::convert::Infallible;
 
 use cqrs_es::{Aggregate, DomainEvent, event_sink::EventSink};

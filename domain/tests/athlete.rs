@@ -1,6 +1,11 @@
 //! The rules of an athlete: registering once, and what a patch of the profile may and may not do.
 //! Given what happened, when a command comes, then these events or that refusal.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
 mod support;
 
 use fittrack_domain::{

@@ -1,6 +1,11 @@
 //! Every event that was ever stored in some form is still read: the files of `stored/`, of all versions, by everybody.
 //! A file is named by its type and version; once committed it stays, also when the type gets a newer version.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
 use std::{fs, path::PathBuf};
 
 use cqrs_es::{Aggregate, DomainEvent};

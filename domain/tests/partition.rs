@@ -1,6 +1,11 @@
 //! The log partition of an owner is the one any Kafka client would send their events to.
 //! Compared with what Kafka's own Java client answered; `stored/kafka_partitions.txt` says how.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
 use fittrack_domain::partition::{DEFAULT_PARTITIONS, partition_of};
 use uuid::Uuid;
 

@@ -1,6 +1,11 @@
 //! Whatever is asked, in whatever order: the events alone give the state, and what they add and take away sums up.
 //! This is what the store's cache, a rebuild of a read model and the totals' corrections all rest on.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
 mod support;
 
 use std::collections::BTreeMap;

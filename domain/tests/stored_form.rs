@@ -1,6 +1,11 @@
 //! The JSON of every event as it is stored, word for word: what is in a database already must be readable for good.
 //! A new version adds a file beside the old one; `FITTRACK_BLESS=1 cargo test -p fittrack-domain` writes what is new.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
 mod support;
 
 use std::{fs, path::PathBuf};
@@ -11,13 +16,14 @@ use fittrack_domain::{
     event::{DecodeError, Event},
     sport::Sport,
     values::{Energy, Exertion, Power, Visibility},
-    workout::{
-        RecordingRef, SetKind, StrengthSet, WorkoutDeleted, WorkoutDetails, WorkoutEdited, WorkoutEvent,
-        WorkoutImported, WorkoutLogged,
-    },
+    workout::{RecordingRef, SetKind, StrengthSet, WorkoutDetails, WorkoutEvent, WorkoutImported},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use support::{a_recording, a_set, at, bpm, me, metres, seconds, text, workout_id, zone};
+use support::{
+    a_recording, a_set, at, bpm, me, metres, seconds, text, workout_id,
+    workouts::{deleted, edited, logged},
+    zone,
+};
 use uuid::Uuid;
 
 fn full_profile() -> Profile {
@@ -96,25 +102,8 @@ fn bare_details() -> WorkoutDetails {
     }
 }
 
-fn logged(details: WorkoutDetails) -> WorkoutEvent {
-    WorkoutEvent::WorkoutLogged(WorkoutLogged { workout_id: workout_id(), athlete_id: me(), details })
-}
-
 fn imported(details: WorkoutDetails, recording: RecordingRef) -> WorkoutEvent {
     WorkoutEvent::WorkoutImported(WorkoutImported { workout_id: workout_id(), athlete_id: me(), details, recording })
-}
-
-fn edited(before: &WorkoutDetails, after: WorkoutDetails) -> WorkoutEvent {
-    WorkoutEvent::WorkoutEdited(WorkoutEdited {
-        workout_id: workout_id(),
-        athlete_id: me(),
-        before: before.facts(),
-        after,
-    })
-}
-
-fn deleted(before: &WorkoutDetails) -> WorkoutEvent {
-    WorkoutEvent::WorkoutDeleted(WorkoutDeleted { workout_id: workout_id(), athlete_id: me(), before: before.facts() })
 }
 
 /// The stored form of `event` is the committed file, and the file is read as `event`, by the aggregate and by everybody else.

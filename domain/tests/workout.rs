@@ -1,6 +1,11 @@
 //! The rules of a workout: logging, importing, editing, deleting, and whose it is.
 //! Given what happened, when a command comes, then these events or that refusal. Its days are in `workout_days.rs`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
 mod support;
 
 use chrono::{DateTime, Utc};
@@ -10,11 +15,15 @@ use fittrack_domain::{
     sport::Sport,
     values::Visibility,
     workout::{
-        EditWorkout, ImportWorkout, LogWorkout, StrengthSet, Workout, WorkoutCommand, WorkoutDeleted, WorkoutDetails,
-        WorkoutDraft, WorkoutEdited, WorkoutEvent, WorkoutImported, WorkoutLogged, WorkoutRefusal,
+        EditWorkout, StrengthSet, Workout, WorkoutDetails, WorkoutDraft, WorkoutEdited, WorkoutEvent, WorkoutImported,
+        WorkoutLogged, WorkoutRefusal,
     },
 };
-use support::{Given, a_recording, a_run, a_set, at, bpm, me, metres, seconds, somebody_else, text, workout_id, zone};
+use support::{
+    Given, a_run, a_set, at, bpm, metres, seconds, somebody_else, text,
+    workouts::{delete, deleted, edit, edited, import, imported, log, logged, run_details},
+    zone,
+};
 
 fn given(events: impl IntoIterator<Item = WorkoutEvent>) -> Given<Workout> {
     support::given(events)
@@ -22,72 +31,6 @@ fn given(events: impl IntoIterator<Item = WorkoutEvent>) -> Given<Workout> {
 
 fn given_nothing() -> Given<Workout> {
     support::given([])
-}
-
-fn log(draft: WorkoutDraft) -> WorkoutCommand {
-    WorkoutCommand::LogWorkout(Box::new(LogWorkout { workout_id: workout_id(), draft }))
-}
-
-fn import(draft: WorkoutDraft) -> WorkoutCommand {
-    WorkoutCommand::ImportWorkout(Box::new(ImportWorkout { workout_id: workout_id(), draft, recording: a_recording() }))
-}
-
-fn edit(change: EditWorkout) -> WorkoutCommand {
-    WorkoutCommand::EditWorkout(Box::new(EditWorkout { workout_id: workout_id(), ..change }))
-}
-
-fn delete() -> WorkoutCommand {
-    WorkoutCommand::DeleteWorkout(workout_id())
-}
-
-/// What [`a_run`] says once the rules have filled in zone and day.
-fn run_details() -> WorkoutDetails {
-    WorkoutDetails {
-        sport: Sport::Run,
-        started_at: at("2026-10-31T07:00:00Z"),
-        time_zone: zone("UTC"),
-        local_date: "2026-10-31".parse().unwrap(),
-        duration_s: seconds(3600.0),
-        moving_s: None,
-        distance_m: Some(metres(10_000.0)),
-        elevation_gain_m: None,
-        energy_kcal: None,
-        average_heart_rate_bpm: None,
-        max_heart_rate_bpm: None,
-        average_power_w: None,
-        perceived_exertion: None,
-        title: None,
-        notes: None,
-        visibility: Visibility::Public,
-        gear_id: None,
-        sets: Vec::new(),
-    }
-}
-
-fn logged(details: WorkoutDetails) -> WorkoutEvent {
-    WorkoutEvent::WorkoutLogged(WorkoutLogged { workout_id: workout_id(), athlete_id: me(), details })
-}
-
-fn imported() -> WorkoutEvent {
-    WorkoutEvent::WorkoutImported(WorkoutImported {
-        workout_id: workout_id(),
-        athlete_id: me(),
-        details: run_details(),
-        recording: a_recording(),
-    })
-}
-
-fn edited(before: &WorkoutDetails, after: WorkoutDetails) -> WorkoutEvent {
-    WorkoutEvent::WorkoutEdited(WorkoutEdited {
-        workout_id: workout_id(),
-        athlete_id: me(),
-        before: before.facts(),
-        after,
-    })
-}
-
-fn deleted(before: &WorkoutDetails) -> WorkoutEvent {
-    WorkoutEvent::WorkoutDeleted(WorkoutDeleted { workout_id: workout_id(), athlete_id: me(), before: before.facts() })
 }
 
 fn given_a_run() -> Given<Workout> {

@@ -1,6 +1,11 @@
 //! Which local day a workout counts on: the day it began in the zone its athlete lived in when it was stored, for good.
 //! Proved over the days of 23 and 25 hours in Berlin and at both ends of the earth's clocks.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
 mod support;
 
 use chrono::NaiveDate;

@@ -30,7 +30,7 @@ CREATE TABLE parked_events (
     owner_id  uuid        NOT NULL,
     partition integer     NOT NULL,
     position  bigint      NOT NULL,
-    event     jsonb       NOT NULL,                   -- the envelope as it was read
+    event     json        NOT NULL,                   -- the envelope as it was read; jsonb would refuse some poison (\u0000)
     error     text,                                   -- what failed; null on those that wait behind it
     parked_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (worker, partition, position)

@@ -6,7 +6,7 @@ CREATE SCHEMA totals_v1;
 CREATE TABLE totals_v1.totals (
     athlete_id        uuid   NOT NULL,
     local_date        date   NOT NULL,
-    sport             text   NOT NULL,
+    sport             text COLLATE "C" NOT NULL,
     workouts          bigint NOT NULL,
     distance_mm       bigint NOT NULL,
     duration_ms       bigint NOT NULL,

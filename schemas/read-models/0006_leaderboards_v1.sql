@@ -4,9 +4,9 @@
 -- Read by: the query API, through the view public.leaderboards.
 CREATE SCHEMA leaderboards_v1;
 CREATE TABLE leaderboards_v1.leaderboards (
-    period            text        NOT NULL,           -- week, month, year, all
+    period            text COLLATE "C" NOT NULL,      -- week, month, year, all
     starts_on         date        NOT NULL,           -- first day of the period; 1970-01-01 for all
-    sport             text        NOT NULL,           -- a sport, or 'all'
+    sport             text COLLATE "C" NOT NULL,      -- a sport, or 'all'
     athlete_id        uuid        NOT NULL,
     distance_mm       bigint      NOT NULL,
     duration_ms       bigint      NOT NULL,

@@ -2,6 +2,8 @@
 //! Each case is decided twice, by `Decider::decide` and through the framework's `handle`, and the two must agree.
 #![allow(dead_code, reason = "each test file takes what it needs")]
 
+pub mod workouts;
+
 use std::fmt::Debug;
 
 use chrono::{DateTime, Utc};

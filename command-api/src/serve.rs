@@ -41,6 +41,10 @@ const LONG_STATEMENT: Duration = Duration::from_secs(30);
 /// Runs the whole command API until it is told to stop.
 pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
     let process = Process::start("command-api", &settings.common).await?;
+    // All of them before anything else: a process without checks would count as ready.
+    let [api_check, store_check, identity_check, recordings_check] =
+        ["public API", "event store", "identity database", "recordings database"]
+            .map(|name| process.readiness.check(name));
     let shutdown = process.shutdown.clone();
     let event_store = pg::pool(&settings.event_store, pool("command-api", EVENT_STORE_CONNECTIONS))?;
     let identity = pg::pool(&settings.identity, pool("command-api", IDENTITY_CONNECTIONS))?;
@@ -71,11 +75,14 @@ pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
         tasks: shutdown.tasks(),
         gate: gate.clone(),
     })?;
-    watch(&process, "identity database", identity);
-    watch(&process, "recordings database", recordings.clone());
+    for (name, pool, check) in
+        [("identity database", identity, identity_check), ("recordings database", recordings.clone(), recordings_check)]
+    {
+        shutdown.spawn_background(name, endless(pg::watch(pool, check, background.clone())));
+    }
     let store_check = StoreCheck {
         pool: event_store.clone(),
-        check: process.readiness.check("event store"),
+        check: store_check,
         stop: background.clone(),
         expected_partitions: Some(settings.partitions),
     };
@@ -101,6 +108,7 @@ pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
     }
 
     let listener = server::bind(settings.listen).await?;
+    api_check.ready();
     tracing::info!(listen = %settings.listen, "serving");
     let serving = server::serve(listener, routes::router(app), ServerLimits::default(), shutdown.token());
     shutdown.spawn("public API", serving);
@@ -154,12 +162,6 @@ fn append_options(url: &Secret) -> Result<PgConnectOptions, sqlx::Error> {
         ("jit", "off"),
         ("plan_cache_mode", "force_generic_plan"),
     ]))
-}
-
-fn watch(process: &Process, name: &'static str, pool: PgPool) {
-    let check = process.readiness.check(name);
-    let stop = process.shutdown.background_token();
-    process.shutdown.spawn_background(name, endless(pg::watch(pool, check, stop)));
 }
 
 /// A part that ends only when it is told to.

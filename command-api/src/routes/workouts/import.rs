@@ -63,9 +63,9 @@ enum Status {
 /// Import a recording
 ///
 /// The file as the body, its form named by the content type, or as the only part of a form; up to 25 MiB. The same file
-/// again, or another recording of the same activity, is answered with the workout that is there: recordings are of the
+/// again, or another recording of the same activity, is answered with the workout that is there. Recordings are of the
 /// same activity when at least 0.9 of the time either covers is common to both and their distances differ by at most
-/// 100 m or 5 %.
+/// 100 m or 5 %; or when they begin within 2 s of each other and at least 0.8 of the time is common.
 #[utoipa::path(
     post, path = "/v1/workouts/imports", operation_id = "import_recording", tag = "workouts",
     params(

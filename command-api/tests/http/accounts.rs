@@ -1,0 +1,256 @@
+//! Registering and signing in: the saga and its crash points, who is told what, and what is never written down.
+use std::time::Duration;
+
+use command_api::{
+    dispatch::Request,
+    identity::{
+        accounts::{self, NewAccount},
+        email::Email,
+        passwords::NewPassword,
+        sweeper,
+    },
+};
+use fittrack_domain::{
+    aggregate::Context,
+    athlete::{Athlete, AthleteCommand, RegisterAthlete},
+    ids::AthleteId,
+    values::DisplayName,
+};
+use futures::future::join_all;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::support::{Answer, PASSWORD, World, count, registration};
+
+async fn signs_in(world: &World, email: &str, password: &str) -> Answer {
+    world.anonymous().post("/v1/account/sessions").json(&json!({"email": email, "password": password})).await
+}
+
+async fn registers(world: &World, key: &str, body: &Value) -> Answer {
+    world.anonymous().post("/v1/account").header("idempotency-key", key).json(body).await
+}
+
+#[tokio::test]
+async fn a_registered_athlete_signs_in_and_is_known_by_the_token() {
+    let world = World::new().await;
+    let body = json!({
+        "email": "Ann@Example.org", "password": PASSWORD, "display_name": "Ann", "time_zone": "Europe/Berlin", "locale": "de-DE"
+    });
+    let answer = world.anonymous().post("/v1/account").json(&body).await;
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    assert_eq!(answer.body["id"], answer.body["athlete_id"]);
+    assert_eq!(answer.header("etag"), Some("\"v1\""));
+    assert_eq!(answer.header("location"), Some(format!("/v1/athletes/{}", answer.id()).as_str()));
+    assert_eq!(answer.header("consistency-token"), answer.body["consistency_token"].as_str());
+    assert_eq!(world.events_of(answer.id()).await, ["athlete_registered"]);
+    assert_eq!(world.last_payload(answer.id()).await["profile"]["time_zone"], "Europe/Berlin");
+
+    let session = signs_in(&world, "ann@example.ORG", PASSWORD).await;
+    assert_eq!(session.status, 201);
+    assert_eq!((&session.body["token_type"], &session.body["expires_in"]), (&json!("Bearer"), &json!(600)));
+    assert_eq!(session.header("cache-control"), Some("no-store"));
+    let token = session.body["access_token"].as_str().unwrap();
+    let caller = world.app.verifier.verify(token).await.unwrap();
+    assert_eq!(caller.athlete_id, answer.id());
+}
+
+#[tokio::test]
+async fn an_address_has_one_account_in_upper_and_lower_case() {
+    let world = World::new().await;
+    world.athlete("ann").await;
+    let again = json!({"email": "ANN@example.org", "password": "another password", "display_name": "Ann two"});
+    world.anonymous().post("/v1/account").json(&again).await.assert_problem(409, "email-taken");
+    assert_eq!(count(&world.identity, "SELECT count(*) FROM accounts").await, 1);
+    assert_eq!(count(&world.store, "SELECT count(*) FROM events").await, 1);
+}
+
+#[tokio::test]
+async fn the_same_registration_again_gets_the_same_answer() {
+    let world = World::new().await;
+    let first = registers(&world, "key-1", &registration("ann")).await;
+    let again = registers(&world, "\"key-1\"", &registration("ann")).await;
+    assert_eq!((first.status, &first.body), (again.status, &again.body));
+    assert!(!first.is_replayed() && again.is_replayed());
+    let other_password = json!({"email": "ann@example.org", "password": "not the same", "display_name": "ann"});
+    registers(&world, "key-1", &other_password).await.assert_problem(422, "idempotency-key-reused");
+    let other_name = json!({"email": "ann@example.org", "password": PASSWORD, "display_name": "Anna"});
+    registers(&world, "key-1", &other_name).await.assert_problem(422, "idempotency-key-reused");
+    // Another newcomer may happen to use the same key.
+    let bob = registers(&world, "key-1", &registration("bob")).await;
+    assert_eq!((bob.status.as_u16(), bob.is_replayed()), (202, false));
+}
+
+#[tokio::test]
+async fn many_copies_of_a_registration_make_one_account() {
+    let world = World::new().await;
+    let body = registration("ann");
+    let answers = join_all((0..20).map(|_| registers(&world, "one", &body))).await;
+    let ids: Vec<Uuid> = answers.iter().filter(|answer| answer.status == 202).map(Answer::id).collect();
+    assert!(!ids.is_empty() && ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    assert!(answers.iter().all(|answer| matches!(answer.status.as_u16(), 202 | 409 | 503)));
+    assert_eq!(count(&world.identity, "SELECT count(*) FROM accounts WHERE status = 'active'").await, 1);
+    assert_eq!(count(&world.store, "SELECT count(*) FROM events").await, 1);
+}
+
+#[tokio::test]
+async fn unknown_address_wrong_password_and_pending_account_are_answered_alike() {
+    let world = World::new().await;
+    world.athlete("ann").await;
+    left_after_the_row(&world, "bob", Uuid::now_v7()).await;
+    let mut bodies = Vec::new();
+    for (email, password) in [
+        ("nobody@example.org", PASSWORD),
+        ("ann@example.org", "wrong password"),
+        ("bob@example.org", PASSWORD),
+        ("no address", PASSWORD),
+        ("ann\0@example.org", PASSWORD),
+    ] {
+        let answer = signs_in(&world, email, password).await;
+        answer.assert_problem(401, "unauthenticated");
+        let mut body = answer.body;
+        body["trace_id"] = Value::Null;
+        bodies.push(body);
+    }
+    assert!(bodies.iter().all(|body| *body == bodies[0]), "{bodies:?}");
+}
+
+#[tokio::test]
+async fn every_refused_field_of_a_registration_is_named() {
+    let world = World::new().await;
+    let body = json!({"email": "ann", "password": "short", "display_name": " ", "time_zone": "Mars/Olympus", "locale": "de_DE"});
+    let answer = world.anonymous().post("/v1/account").json(&body).await;
+    answer.assert_problem(422, "invalid-body");
+    assert_eq!(answer.pointers(), ["#/email", "#/password", "#/display_name", "#/time_zone", "#/locale"]);
+    assert!(!answer.body.to_string().contains("short"), "a password was repeated");
+}
+
+#[tokio::test]
+async fn a_registration_left_after_its_row_is_finished_by_the_sweeper() {
+    let world = World::new().await;
+    let athlete_id = left_after_the_row(&world, "ann", Uuid::now_v7()).await;
+    signs_in(&world, "ann@example.org", PASSWORD).await.assert_problem(401, "unauthenticated");
+    assert_eq!(sweeper::sweep(&world.app.registration, Duration::from_secs(3600)).await.unwrap(), 0);
+    assert_eq!(sweeper::sweep(&world.app.registration, Duration::ZERO).await.unwrap(), 1);
+    assert_eq!(sweeper::sweep(&world.app.registration, Duration::ZERO).await.unwrap(), 0);
+    assert_eq!(world.events_of(athlete_id).await, ["athlete_registered"]);
+    assert_eq!(signs_in(&world, "ann@example.org", PASSWORD).await.status, 201);
+    let kept = "SELECT count(*) FROM accounts WHERE display_name IS NOT NULL OR time_zone IS NOT NULL";
+    assert_eq!(count(&world.identity, kept).await, 0);
+}
+
+#[tokio::test]
+async fn a_registration_left_after_its_event_is_finished_without_a_second_event() {
+    let world = World::new().await;
+    let command_id = Uuid::now_v7();
+    let athlete_id = left_after_the_row(&world, "ann", command_id).await;
+    store_event(&world, athlete_id, command_id).await;
+    assert_eq!(sweeper::sweep(&world.app.registration, Duration::ZERO).await.unwrap(), 1);
+    assert_eq!(world.events_of(athlete_id).await, ["athlete_registered"]);
+    assert_eq!(signs_in(&world, "ann@example.org", PASSWORD).await.status, 201);
+}
+
+#[tokio::test]
+async fn a_client_s_retry_finishes_what_its_first_try_left() {
+    let world = World::new().await;
+    let key = |email: &str| command_id_of("retry", email);
+    let after_row = left_after_the_row(&world, "ann", key("ann@example.org")).await;
+    let after_event = left_after_the_row(&world, "bob", key("bob@example.org")).await;
+    store_event(&world, after_event, key("bob@example.org")).await;
+    for (name, athlete_id) in [("ann", after_row), ("bob", after_event)] {
+        let body = json!({"email": format!("{name}@example.org"), "password": PASSWORD, "display_name": "Newcomer"});
+        let answer = registers(&world, "retry", &body).await;
+        assert_eq!((answer.status.as_u16(), answer.id()), (202, athlete_id), "{}", answer.body);
+        assert_eq!(world.events_of(athlete_id).await, ["athlete_registered"]);
+        assert_eq!(signs_in(&world, &format!("{name}@example.org"), PASSWORD).await.status, 201);
+    }
+    // Without the key it is somebody else's.
+    left_after_the_row(&world, "cat", Uuid::now_v7()).await;
+    world.anonymous().post("/v1/account").json(&registration("cat")).await.assert_problem(409, "email-taken");
+}
+
+#[tokio::test]
+async fn when_passwords_are_being_checked_by_too_many_one_is_asked_to_come_back() {
+    let world = World::new().await;
+    let turns = world.app.passwords.exhausted();
+    let answer = signs_in(&world, "ann@example.org", PASSWORD).await;
+    answer.assert_problem(503, "temporary-reduced-capacity");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    let answer = world.anonymous().post("/v1/account").json(&registration("ann")).await;
+    answer.assert_problem(503, "temporary-reduced-capacity");
+    drop(turns);
+    world.athlete("ann").await;
+}
+
+#[tokio::test]
+async fn neither_address_nor_password_is_in_any_event() {
+    let world = World::new().await;
+    world
+        .anonymous()
+        .post("/v1/account")
+        .header("idempotency-key", "k")
+        .json(&json!({
+            "email": "secret.address@example.org", "password": "secret password", "display_name": "Ann"
+        }))
+        .await;
+    let leaked = "SELECT count(*) FROM events WHERE payload::text || metadata::text LIKE '%secret%'";
+    assert_eq!(count(&world.store, leaked).await, 0);
+    let hashed = "SELECT count(*) FROM accounts WHERE password_hash LIKE '$argon2id$v=19$m=19456,t=2,p=1$%'";
+    assert_eq!(count(&world.identity, hashed).await, 1);
+}
+
+#[tokio::test]
+async fn the_published_keys_are_public_parts_only() {
+    let world = World::new().await;
+    let answer = world.anonymous().get("/.well-known/jwks.json").answer().await;
+    assert_eq!(answer.status, 200);
+    let key = &answer.body["keys"][0];
+    assert_eq!(
+        (&key["kty"], &key["crv"], &key["use"], &key["alg"]),
+        (&json!("OKP"), &json!("Ed25519"), &json!("sig"), &json!("EdDSA"))
+    );
+    assert_eq!(key.get("d"), None);
+    assert!(answer.header("cache-control").unwrap().contains("max-age"));
+}
+
+/// What a process that died after its first step leaves.
+async fn left_after_the_row(world: &World, name: &str, command_id: Uuid) -> Uuid {
+    let password_hash = world.app.passwords.hash(NewPassword::parse(PASSWORD).unwrap()).await.unwrap();
+    let account = NewAccount {
+        athlete_id: AthleteId(Uuid::now_v7()),
+        email: Email::parse(format!("{name}@example.org")).unwrap(),
+        password_hash,
+        command_id,
+        display_name: "Newcomer".into(),
+        time_zone: "UTC".into(),
+    };
+    assert!(accounts::insert_pending(&world.identity, &account).await.unwrap());
+    account.athlete_id.0
+}
+
+/// What a process that died after its second step has done besides.
+async fn store_event(world: &World, athlete_id: Uuid, command_id: Uuid) {
+    let athlete_id = AthleteId(athlete_id);
+    let display_name = DisplayName::parse("Newcomer").unwrap();
+    let register =
+        RegisterAthlete { athlete_id, display_name, time_zone: fittrack_domain::values::TimeZone::default() };
+    let request = Request::<Athlete> {
+        stream_id: athlete_id.0,
+        owner_id: athlete_id,
+        command: AthleteCommand::RegisterAthlete(register),
+        context: Context { actor: athlete_id, ..Context::example() },
+        command_id,
+        fingerprint: None,
+        precondition: None,
+        traceparent: None,
+        correlation_id: None,
+    };
+    world.app.dispatcher.dispatch(request).await.unwrap();
+}
+
+/// The command id a key names for a registration.
+fn command_id_of(key: &str, email: &str) -> Uuid {
+    let mut headers = axum::http::HeaderMap::new();
+    headers.insert("idempotency-key", key.parse().unwrap());
+    let key = command_api::routes::idempotency::IdempotencyKey::from_headers(&headers).unwrap().unwrap();
+    key.command_id(email, "POST", "/v1/account")
+}

@@ -1,0 +1,11 @@
+//! The command API as its clients see it: its own router over real databases, without a socket.
+//! Run through `deploy/fittrack test`, which starts Postgres and says where it is.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+mod accounts;
+mod bad_input;
+mod idempotency;
+mod imports;
+mod profile;
+mod support;
+mod sweeping;
+mod workouts;

@@ -1,0 +1,161 @@
+//! The command line. Exit codes: 0, 1 (it failed), 2 (wrong use, settings included).
+use std::{error::Error, process::ExitCode, time::Duration};
+
+use clap::{Parser, Subcommand, ValueEnum, builder::PossibleValuesParser};
+use fittrack_runtime::{
+    config::{self, ConfigErrors, Secret, Source},
+    pg::{self, PoolSettings},
+    private::Readiness,
+};
+use fittrack_schemas::migrations;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    parked::{self, Parked},
+    registry::{PROJECTIONS, Registered},
+    serve,
+    settings::{self, OperatorSettings, RunSettings, SETTINGS},
+    status,
+};
+
+/// How long `migrate` waits for the database to answer.
+const DATABASE_PATIENCE: Duration = Duration::from_secs(30);
+/// How long one statement of a migration may take.
+const MIGRATION_STATEMENT: Duration = Duration::from_secs(3600);
+
+/// FitTrack's projectors: they turn events into read models.
+#[derive(Debug, Parser)]
+#[command(
+    name = "projectors",
+    version,
+    after_help = "Settings are environment variables, or lines of the file FITTRACK_SETTINGS_FILE names; `projectors settings` lists them.\n\
+                  Exit codes: 0 done, 1 failed, 2 wrong use or unusable settings."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Project events into read models until told to stop
+    Run {
+        /// Only this projection; may be given several times
+        #[arg(long, value_name = "NAME", value_parser = projection_names())]
+        projection: Vec<String>,
+        /// Where events come from
+        #[arg(long, default_value = "kafka")]
+        source: SourceName,
+    },
+    /// Show how far each projection is, and whether it lives
+    Status {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Bring the read models' database to the newest schema, as its owner
+    Migrate,
+    /// Events that a projection could not take
+    #[command(subcommand)]
+    Parked(Parked),
+    /// List every setting, as a Markdown table
+    Settings,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SourceName {
+    /// Through Kafka
+    Kafka,
+    /// From the event store itself, for installations without Kafka
+    Store,
+}
+
+/// The names of all projections, for arguments.
+pub(crate) fn projection_names() -> PossibleValuesParser {
+    PossibleValuesParser::new(PROJECTIONS.map(|projection| projection.name))
+}
+
+/// Why a subcommand did not succeed.
+pub(crate) enum Failure {
+    /// The settings are not usable.
+    Settings(ConfigErrors),
+    /// It failed.
+    Failed(Box<dyn Error + Send + Sync>),
+}
+
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        // Whatever came here as a `ConfigErrors` is the caller's to mend; everything else is ours.
+        match error.into().downcast::<ConfigErrors>() {
+            Ok(errors) => Self::Settings(*errors),
+            Err(error) => Self::Failed(error),
+        }
+    }
+}
+
+/// Runs the subcommand that was asked for.
+pub async fn run(cli: Cli) -> ExitCode {
+    match dispatch(cli.command).await {
+        Ok(code) => code,
+        Err(Failure::Settings(errors)) => {
+            eprintln!("projectors: {errors}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Failed(error)) => {
+            eprintln!("projectors: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Run { projection, source } => {
+            let from_store = source == SourceName::Store;
+            let settings = RunSettings::read(Source::from_env(), !from_store)?;
+            Ok(serve::run(settings, chosen(&projection), from_store).await?)
+        }
+        Command::Status { json } => print_status(&OperatorSettings::read(Source::from_env())?, json).await,
+        Command::Migrate => migrate(&settings::read_models_owner(Source::from_env())?).await,
+        Command::Parked(command) => parked::run(command, &OperatorSettings::read(Source::from_env())?).await,
+        Command::Settings => {
+            print!("{}", config::describe(SETTINGS));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// All projections, or those that were named.
+fn chosen(names: &[String]) -> Vec<Registered> {
+    let wanted = |projection: &Registered| names.is_empty() || names.iter().any(|name| name == projection.name);
+    PROJECTIONS.into_iter().filter(wanted).collect()
+}
+
+async fn print_status(settings: &OperatorSettings, json: bool) -> Result<ExitCode, Failure> {
+    let (store, read_models) = serve::pools(&settings.databases, "status", 1, 1)?;
+    let statuses = status::read(&store, &read_models).await?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "projections": statuses }))?);
+    } else {
+        print!("{}", status::table(&statuses));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn migrate(owner: &Secret) -> Result<ExitCode, Failure> {
+    let settings = PoolSettings {
+        statement_timeout: MIGRATION_STATEMENT,
+        ..PoolSettings::new("projectors-migrate").max_connections(1)
+    };
+    let pool = pg::pool(owner, settings)?;
+    let check = Readiness::new().check("read models");
+    let never = CancellationToken::new();
+    if tokio::time::timeout(DATABASE_PATIENCE, pg::wait_for(&pool, &check, &never)).await.is_err() {
+        // One more attempt, for the reason.
+        sqlx::query("SELECT 1").execute(&pool).await?;
+    }
+    migrations::apply(&migrations::READ_MODELS, &pool).await?;
+    pool.close().await;
+    println!("read models: up to date");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,12 @@
+//! The read models, one folder each: the fold in `mod.rs`, its statements in `sql.rs`.
+//! [`crate::registry`] lists them for the command line.
+mod columns;
+pub mod leaderboards;
+pub mod profiles;
+pub mod totals;
+pub mod workouts;
+
+#[cfg(test)]
+mod any_split;
+#[cfg(test)]
+pub(crate) mod given;

@@ -1,0 +1,168 @@
+//! The process `projectors run`: one task a projection, each with its own connections, and the checks that say whether it
+//! can work. It starts before its databases and its broker, and begins when they are there.
+use std::{error::Error, process::ExitCode, time::Duration};
+
+use fittrack_domain::partition::DEFAULT_PARTITIONS;
+use fittrack_runtime::{
+    backoff::Backoff,
+    kafka::{self, Producer, TopicError, TopicSpec},
+    pg::{self, PoolSettings},
+    private::Check,
+    process::Process,
+};
+use fittrack_schemas::topics;
+use rdkafka::producer::Producer as _;
+use sqlx::PgPool;
+use tokio::{sync::watch, time::sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    event_log,
+    notices::Notices,
+    registry::{Registered, Road},
+    runner::{Parts, Tuning},
+    settings::{Databases, RunSettings},
+};
+
+/// One for the batch, one for leases.
+const READ_MODEL_CONNECTIONS: u32 = 2;
+/// One for reading, one for listening, one to spare.
+const EVENT_STORE_CONNECTIONS: u32 = 3;
+/// How often the broker is asked whether it is there, and how long it may take to answer.
+const KAFKA_WATCH: Duration = Duration::from_secs(5);
+const KAFKA_ANSWER: Duration = Duration::from_secs(2);
+
+/// Runs these projections until told to stop; events come through Kafka unless `from_store`.
+pub async fn run(
+    settings: RunSettings,
+    projections: Vec<Registered>,
+    from_store: bool,
+) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
+    let process = Process::start("projectors", &settings.common).await?;
+    let shutdown = process.shutdown.clone();
+    let (store, read_models) = pools(&settings.databases, "watch", 1, 1)?;
+    watch_database(&process, "event store", store.clone());
+    watch_database(&process, "read models", read_models.clone());
+
+    let notices = match &settings.brokers {
+        Some(brokers) => {
+            let producer = kafka::producer(brokers, "fittrack-projectors")?;
+            let watching = watch_kafka(producer.clone(), process.readiness.check("kafka"), shutdown.token());
+            shutdown.spawn("kafka watch", watching);
+            Notices::over_kafka(producer, topics::READ_MODEL_CHANGES)
+        }
+        None => Notices::over_postgres(read_models, shutdown.background_token()),
+    };
+    let (tell, told) = watch::channel(None);
+    shutdown.spawn("surroundings", prepare(store, settings.brokers.clone(), tell, shutdown.token()));
+
+    let road = match (&settings.brokers, from_store) {
+        (Some(brokers), false) => Road::Kafka { brokers: brokers.clone(), topic: topics::EVENTS.to_owned() },
+        _ => Road::Store,
+    };
+    for projection in projections {
+        let (store, read_models) =
+            pools(&settings.databases, projection.name, EVENT_STORE_CONNECTIONS, READ_MODEL_CONNECTIONS)?;
+        let check = process.readiness.check(projection.name);
+        let (notices, road, stop) = (notices.clone(), road.clone(), shutdown.token());
+        let mut told = told.clone();
+        shutdown.spawn(projection.name, async move {
+            let known = stop.run_until_cancelled(told.wait_for(Option::is_some)).await;
+            let Some(partitions) = known.and_then(Result::ok).and_then(|partitions| *partitions) else {
+                return Ok::<_, std::convert::Infallible>(());
+            };
+            let parts = Parts { store, read_models, partitions, notices, check, tuning: Tuning::default() };
+            projection.run(parts, road, stop).await;
+            Ok(())
+        });
+    }
+    Ok(process.run_until_done().await)
+}
+
+/// Connections to the event store and to the read models, for one purpose.
+pub(crate) fn pools(
+    databases: &Databases,
+    purpose: &str,
+    to_store: u32,
+    to_read_models: u32,
+) -> Result<(PgPool, PgPool), sqlx::Error> {
+    let settings = |connections| {
+        PoolSettings::new(format!("projectors-{purpose}"))
+            .max_connections(connections)
+            .option("jit", "off")
+            .option("plan_cache_mode", "force_generic_plan")
+    };
+    let store = pg::pool(&databases.event_store, settings(to_store))?;
+    Ok((store, pg::pool(&databases.read_models, settings(to_read_models))?))
+}
+
+fn watch_database(process: &Process, name: &'static str, pool: PgPool) {
+    let (check, stop) = (process.readiness.check(name), process.shutdown.token());
+    process.shutdown.spawn(name, async move {
+        pg::watch(pool, check, stop).await;
+        Ok::<_, std::convert::Infallible>(())
+    });
+}
+
+/// Learns how many log partitions there are and makes sure of the topics, then lets the projections begin.
+async fn prepare(
+    store: PgPool,
+    brokers: Option<String>,
+    tell: watch::Sender<Option<i32>>,
+    stop: CancellationToken,
+) -> Result<(), TopicError> {
+    let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+    let partitions = loop {
+        match stop.run_until_cancelled(event_log::partitions(&store)).await {
+            Some(Ok(partitions)) => break partitions,
+            None => return Ok(()),
+            Some(Err(error)) => tracing::debug!(%error, "the event store is not there yet"),
+        }
+        if !backoff.wait(&stop).await {
+            return Ok(());
+        }
+    };
+    if partitions != DEFAULT_PARTITIONS {
+        tracing::info!(partitions, "the event store has its own number of log partitions");
+    }
+    if let Some(brokers) = brokers {
+        let specs = [topics::events(partitions), topics::read_model_changes()].map(|topic| TopicSpec {
+            name: topic.name.to_owned(),
+            partitions: topic.partitions,
+            replication: 1,
+            config: vec![("retention.ms".to_owned(), topic.retention_ms.to_string())],
+        });
+        match kafka::ensure_topics(&brokers, &specs, &stop).await {
+            Err(TopicError::Cancelled) => return Ok(()),
+            made => made?,
+        }
+    }
+    tell.send_replace(Some(partitions));
+    stop.cancelled().await;
+    Ok(())
+}
+
+/// Keeps the check true to whether the broker answers. The question blocks, so it is asked off the async threads.
+async fn watch_kafka(
+    producer: Producer,
+    check: Check,
+    stop: CancellationToken,
+) -> Result<(), std::convert::Infallible> {
+    loop {
+        let asking = producer.clone();
+        let asked = tokio::task::spawn_blocking(move || {
+            asking.client().fetch_metadata(Some(topics::READ_MODEL_CHANGES), KAFKA_ANSWER).map(|_| ())
+        });
+        match stop.run_until_cancelled(asked).await {
+            None => return Ok(()),
+            Some(Ok(Ok(()))) => check.ready(),
+            Some(Ok(Err(error))) => check.unready(error.to_string()),
+            Some(Err(error)) => check.unready(error.to_string()),
+        }
+        // Soon again while it is away: readiness is what others wait for.
+        let pause = if check.is_ready() { KAFKA_WATCH } else { Duration::from_millis(500) };
+        if stop.run_until_cancelled(sleep(pause)).await.is_none() {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! The projectors against a real Postgres and a real Kafka.
+//! Run through `deploy/fittrack test`, which starts both and says where they are.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+mod any_delivery;
+mod fencing;
+#[path = "../../src/projections/given.rs"]
+mod given;
+mod healing;
+mod kafka;
+mod notices;
+mod parking;
+mod scripted;
+mod store_source;
+mod support;

@@ -1,11 +1,14 @@
 //! What every route needs: who may call, where to read, what is ready, how far the read models have come.
 //! Built once at start; cloning is counting a reference.
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRef;
 use fittrack_runtime::auth::Verifier;
+use fittrack_runtime::problem::Problem;
 use sqlx::PgPool;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use uuid::Uuid;
 
 use crate::cache::Cache;
 use crate::cache::stamps::{Stamp, Stamps};
@@ -17,6 +20,8 @@ use crate::read_model::ReadModel;
 const MAX_WAITS: usize = 2_000;
 /// Recordings and originals in memory at once; one may take some 100 MB while it is decoded.
 const MAX_BLOBS: usize = 4;
+/// How long a query waits for a place among them.
+const BLOB_WAIT: Duration = Duration::from_secs(3);
 
 /// The state of all routes.
 #[derive(Clone)]
@@ -56,8 +61,14 @@ impl App {
     }
 
     /// To be taken before one owner's rows are read.
-    pub fn stamp_of(&self, model: ReadModel, owner: uuid::Uuid) -> Stamp {
+    pub fn stamp_of(&self, model: ReadModel, owner: Uuid) -> Stamp {
         self.cache.stamps().of_owner(model, owner)
+    }
+
+    /// A place for one blob in memory; 503 where none gets free in time.
+    pub async fn blob_permit(&self) -> Result<SemaphorePermit<'_>, Problem> {
+        let busy = || Problem::unavailable("too many recordings are being read", Duration::from_secs(1));
+        tokio::time::timeout(BLOB_WAIT, self.blobs.acquire()).await.ok().and_then(Result::ok).ok_or_else(busy)
     }
 }
 

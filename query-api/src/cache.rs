@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use axum::http::HeaderValue;
+use bytes::Bytes;
 use fittrack_runtime::problem::Problem;
 use metrics::Counter;
 use moka::Equivalent;

@@ -85,6 +85,7 @@ impl Changes {
         }
         if let Some(highest) = rows.iter().filter_map(|row| row.partition).max() {
             self.stamps.set_partitions(highest + 1);
+            self.progress.set_partitions(highest + 1);
         }
         *read_at = Some(Instant::now());
         drop(read_at);
@@ -95,14 +96,19 @@ impl Changes {
     fn take<'a>(&self, model: ReadModel, known: &[i64], rows: impl Iterator<Item = &'a CheckpointRow> + Clone) {
         let Some(version) = rows.clone().map(|row| row.version).next() else { return };
         let shown = self.progress.version(model);
-        let positions: Vec<(i32, i64)> =
-            rows.clone().filter_map(|row| Some((row.partition?, row.position?))).collect();
+        let positions: Vec<(i32, i64)> = rows.clone().filter_map(|row| Some((row.partition?, row.position?))).collect();
         let known = |partition: i32| usize::try_from(partition).ok().and_then(|at| known.get(at)).copied().unwrap_or(0);
         let put_back = positions.iter().any(|(partition, position)| *position < known(*partition));
         if put_back || shown.is_some_and(|shown| shown != version) {
-            tracing::info!(read_model = model.name(), version, "another version or an older state is shown: starting over");
+            tracing::info!(
+                read_model = model.name(),
+                version,
+                "another version or an older state is shown: starting over"
+            );
             self.stamps.changed_everything();
-            (0..).zip(self.progress.all_applied(model)).for_each(|(partition, _)| self.progress.put_back(model, partition, 0));
+            (0..)
+                .zip(self.progress.all_applied(model))
+                .for_each(|(partition, _)| self.progress.put_back(model, partition, 0));
         }
         let moved: Vec<i32> = positions
             .iter()
@@ -114,7 +120,9 @@ impl Changes {
             self.stamps.changed_partitions(model, moved);
         }
         self.progress.set_version(model, version);
-        positions.iter().for_each(|(partition, position)| self.progress.advance(model, *partition, *position));
+        for (partition, position) in &positions {
+            self.progress.advance(model, *partition, *position);
+        }
         if let Some(as_of) = rows.filter_map(|row| row.as_of).min() {
             self.progress.set_as_of(model, as_of);
         }

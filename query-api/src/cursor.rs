@@ -18,17 +18,20 @@ pub struct Place(Vec<u8>);
 
 impl Place {
     /// Adds a number.
+    #[must_use]
     pub fn number(mut self, value: i64) -> Self {
         self.0.extend(value.to_be_bytes());
         self
     }
 
     /// Adds an instant, exact to the microsecond as Postgres keeps it.
+    #[must_use]
     pub fn instant(self, value: DateTime<Utc>) -> Self {
         self.number(value.timestamp_micros())
     }
 
     /// Adds an id.
+    #[must_use]
     pub fn id(mut self, value: Uuid) -> Self {
         self.0.extend(value.as_bytes());
         self
@@ -44,7 +47,9 @@ impl Place {
 
     /// Reads a cursor of the same list: 400 for anything else.
     pub fn from_cursor(list: &str, cursor: &str) -> Result<Reader, Problem> {
-        let bytes = Some(cursor).filter(|cursor| cursor.len() <= MAX_TEXT).and_then(|cursor| URL_SAFE_NO_PAD.decode(cursor).ok());
+        let bytes = Some(cursor)
+            .filter(|cursor| cursor.len() <= MAX_TEXT)
+            .and_then(|cursor| URL_SAFE_NO_PAD.decode(cursor).ok());
         let bytes = bytes.ok_or_else(refused)?;
         let rest = bytes.strip_prefix(&[FORM]).ok_or_else(refused)?;
         let (checked, place) = rest.split_at_checked(CHECK_BYTES).ok_or_else(refused)?;

@@ -41,9 +41,17 @@ impl Waits {
     }
 
     /// Returns when these read models have applied what the token names; 503 where they do not in time, or too many wait.
-    pub async fn until(&self, token: &ConsistencyToken, models: &[ReadModel], changes: &Changes) -> Result<(), Problem> {
+    pub async fn until(
+        &self,
+        token: &ConsistencyToken,
+        models: &[ReadModel],
+        changes: &Changes,
+    ) -> Result<(), Problem> {
         if changes.progress().behind(token, models).is_none() {
             return Ok(());
+        }
+        if changes.progress().is_foreign(token) {
+            return Err(Problem::bad_request("the consistency token names a log partition that does not exist here"));
         }
         let full = || Problem::unavailable("too many queries wait for their consistency token", Duration::from_secs(1));
         let _place = self.places.try_acquire().map_err(|_| full())?;

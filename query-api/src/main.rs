@@ -1,1 +1,10 @@
-fn main() {}
+//! The program `query-api`: its command line is in [`query_api::cli`].
+use std::process::ExitCode;
+
+use clap::Parser;
+use query_api::cli::{self, Cli};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    cli::run(Cli::parse()).await
+}

@@ -8,10 +8,10 @@ use fittrack_runtime::problem::Problem;
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// A query on the read models or the recordings failed.
-#[expect(clippy::needless_pass_by_value, reason = "it is what map_err gives")]
 pub fn of_database(error: sqlx::Error) -> Problem {
     if pg::is_unavailable(&error) || is_not_set_up(&error) {
-        return Problem::unavailable("what the answer is read from is away for the moment", TRY_AGAIN).with_cause(error);
+        return Problem::unavailable("what the answer is read from is away for the moment", TRY_AGAIN)
+            .with_cause(error);
     }
     Problem::internal(error)
 }

@@ -15,6 +15,8 @@ const UNKNOWN: i64 = i64::MIN;
 #[derive(Debug)]
 pub struct Progress {
     models: [ModelProgress; ReadModel::COUNT],
+    /// How many log partitions there are; 0 while unknown.
+    partitions: AtomicI32,
     /// Wakes those who wait for a position.
     pub moved: Notify,
 }
@@ -47,7 +49,8 @@ impl Default for Progress {
             applied: (0..ConsistencyToken::MAX_PARTITIONS).map(|_| AtomicI64::new(0)).collect(),
             as_of_ms: AtomicI64::new(UNKNOWN),
         };
-        Self { models: [model(), model(), model(), model()], moved: Notify::new() }
+        let models = [model(), model(), model(), model()];
+        Self { models, partitions: AtomicI32::new(0), moved: Notify::new() }
     }
 }
 
@@ -79,6 +82,17 @@ impl Progress {
         if let Some(cell) = self.cell(model, partition) {
             cell.store(position, Ordering::SeqCst);
         }
+    }
+
+    /// How many log partitions there are.
+    pub fn set_partitions(&self, partitions: i32) {
+        self.partitions.store(partitions, Ordering::SeqCst);
+    }
+
+    /// Whether the token names a log partition that does not exist: it is another installation's.
+    pub fn is_foreign(&self, token: &ConsistencyToken) -> bool {
+        let partitions = self.partitions.load(Ordering::SeqCst);
+        partitions > 0 && token.positions().any(|(partition, _)| partition >= partitions)
     }
 
     /// Which version is shown.
@@ -156,5 +170,8 @@ mod tests {
         assert_eq!(progress.behind(&token, &[ReadModel::Totals]), None);
         progress.advance(ReadModel::Workouts, 2, 7);
         assert_eq!(progress.behind(&token, &used), None);
+        assert!(!progress.is_foreign(&token));
+        progress.set_partitions(2);
+        assert!(progress.is_foreign(&token));
     }
 }

@@ -25,8 +25,12 @@ fn loaded(cache: &Cache, body: impl Into<Bytes>) -> Loaded {
 }
 
 fn commit(cache: &Cache) {
-    let notice =
-        ChangeNotice { read_model: "workouts".into(), version: 1, checkpoints: vec![(0, 1)], owners: Some(vec![OWNER]) };
+    let notice = ChangeNotice {
+        read_model: "workouts".into(),
+        version: 1,
+        checkpoints: vec![(0, 1)],
+        owners: Some(vec![OWNER]),
+    };
     cache.stamps().changed(ReadModel::Workouts, &notice);
 }
 

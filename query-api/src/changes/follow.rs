@@ -30,7 +30,11 @@ pub async fn checkpoints(changes: Arc<Changes>, check: Check, stop: Cancellation
 }
 
 /// Follows the notices: on Kafka where brokers are given, else those Postgres passes on.
-pub async fn notices(changes: Arc<Changes>, brokers: Option<String>, stop: CancellationToken) -> Result<(), Infallible> {
+pub async fn notices(
+    changes: Arc<Changes>,
+    brokers: Option<String>,
+    stop: CancellationToken,
+) -> Result<(), Infallible> {
     match brokers {
         Some(brokers) => kafka::follow(changes, &brokers, &stop).await,
         None => listen::follow(changes, &stop).await,

@@ -17,7 +17,9 @@ pub(super) async fn follow(changes: Arc<Changes>, stop: &CancellationToken) {
         match stop.run_until_cancelled(session(&changes, &mut backoff)).await {
             None => return,
             Some(Ok(never)) => match never {},
-            Some(Err(error)) => tracing::warn!(%error, "notices of changes cannot be listened for: reading checkpoints instead"),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "notices of changes cannot be listened for: reading checkpoints instead");
+            }
         }
         changes.may_have_missed();
         if !backoff.wait(stop).await {

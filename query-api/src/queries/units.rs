@@ -1,8 +1,8 @@
 //! From the read models' whole numbers of small units to the decimals of the API, and the words of enumerations for its description.
 use fittrack_domain::recording::Field;
 use fittrack_domain::sport::Sport;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 
 /// Thousandths as units: millimetres as metres, milliseconds as seconds.
 pub fn thousandths(value: i64) -> f64 {
@@ -32,11 +32,8 @@ pub fn format_schema() -> RefOr<Schema> {
 /// The schema of a recording's columns.
 pub fn samples_schema() -> RefOr<Schema> {
     let numbers = |nullable: bool| {
-        let kind = if nullable {
-            SchemaType::from_iter([Type::Number, Type::Null])
-        } else {
-            SchemaType::new(Type::Number)
-        };
+        let kind =
+            if nullable { SchemaType::from_iter([Type::Number, Type::Null]) } else { SchemaType::new(Type::Number) };
         utoipa::openapi::ArrayBuilder::new().items(ObjectBuilder::new().schema_type(kind))
     };
     let mut columns = ObjectBuilder::new().property("elapsed_s", numbers(false)).required("elapsed_s");

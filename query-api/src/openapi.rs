@@ -1,0 +1,157 @@
+//! The `OpenAPI` document around the routes: title, security, the headers and the problems every query has in common, and
+//! `GET /openapi.json`. The routes themselves are described where they are written.
+use std::sync::LazyLock;
+
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use fittrack_runtime::problem::{PROBLEM_JSON, ProblemDocument};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{
+    ContentBuilder, HeaderBuilder, OpenApi as Document, Ref, RefOr, Required, Response, ResponseBuilder,
+};
+use utoipa::{OpenApi, ToSchema};
+
+/// The operation without a caller, which has none of the common parts.
+const PUBLIC: &str = "show_openapi";
+
+/// The document without its routes.
+pub fn frame() -> Document {
+    #[derive(OpenApi)]
+    #[openapi(
+        info(
+            title = "FitTrack query API",
+            description = "Everything that is read. Every query accepts the consistency token of a command and then shows at \
+                least that write; every answer says in `Freshness` how many milliseconds it may be behind, and has an `ETag` \
+                for `If-None-Match`. Lists go on at `next`. A query's unknown parameters are refused.",
+            license(name = "Apache-2.0", identifier = "Apache-2.0"),
+        ),
+        servers((url = "/", description = "This service")),
+        components(schemas(ProblemDocument)),
+        security(("bearer" = [])),
+        tags(
+            (name = "profile", description = "Who an athlete is"),
+            (name = "workouts", description = "Workouts and their recordings"),
+            (name = "analytics", description = "What the caller's workouts add up to"),
+            (name = "leaderboards", description = "Who did most"),
+            (name = "documentation", description = "This document"),
+        ),
+    )]
+    struct Frame;
+    let mut frame = Frame::openapi();
+    let scheme = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some("The access token from `POST /v1/account/sessions` of the command API"))
+        .build();
+    frame.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    frame
+}
+
+/// This document
+#[utoipa::path(
+    get, path = "/openapi.json", operation_id = "show_openapi", tag = "documentation", security(()),
+    responses((status = 200, description = "The OpenAPI document of this service", body = Object)),
+)]
+pub async fn show_openapi() -> ([(HeaderName, &'static str); 2], &'static str) {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(|| crate::routes::openapi().to_pretty_json().unwrap_or_default());
+    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")], DOCUMENT.as_str())
+}
+
+/// Adds to every query what all have in common.
+pub fn completed(mut document: Document) -> Document {
+    for operation in document.paths.paths.values_mut().filter_map(|path| path.get.as_mut()) {
+        if operation.operation_id.as_deref() != Some(PUBLIC) {
+            complete(operation);
+        }
+    }
+    document
+}
+
+fn complete(operation: &mut Operation) {
+    let common = [
+        parameter(
+            "Consistency-Token",
+            ParameterIn::Header,
+            "What a command returned: the answer shows at least that write.",
+        ),
+        parameter("consistency_token", ParameterIn::Query, "The same, for those who cannot set headers."),
+        parameter("If-None-Match", ParameterIn::Header, "The `ETag` last seen: 304 where it still holds."),
+    ];
+    operation.parameters.get_or_insert_default().extend(common.map(RefOr::T));
+    if let Some(RefOr::T(answer)) = operation.responses.responses.get_mut("200") {
+        let headers = [
+            ("ETag", Type::String, "The version of the answer."),
+            ("Freshness", Type::Integer, "How many milliseconds the answer may be behind what is stored."),
+        ];
+        for (name, kind, description) in headers {
+            let schema = ObjectBuilder::new().schema_type(kind);
+            let header = HeaderBuilder::new().schema(Some(schema)).description(Some(description)).build();
+            answer.headers.insert(name.to_owned(), header.into());
+        }
+    }
+    let unchanged = ResponseBuilder::new().description("`If-None-Match` names the version there is.").build();
+    operation.responses.responses.insert("304".to_owned(), unchanged.into());
+    for (status, description) in [
+        ("400", "A parameter, the cursor or the consistency token is refused, or there is an unknown parameter"),
+        ("401", "No access token, or one that is not valid"),
+        ("404", "There is no such thing, or none the caller may see"),
+        ("503", "Not now (`not-caught-up` where the consistency token is not reached in time); see `Retry-After`"),
+    ] {
+        operation.responses.responses.insert(status.to_owned(), problem(description));
+    }
+}
+
+fn parameter(name: &str, place: ParameterIn, description: &str) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(place)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
+        .build()
+}
+
+fn problem(description: &str) -> RefOr<Response> {
+    let schema = Ref::from_schema_name(ProblemDocument::name());
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    RefOr::T(ResponseBuilder::new().description(description).content(PROBLEM_JSON, content).build())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::PathBuf};
+
+    /// Renewed with `FITTRACK_BLESS=1 cargo test -p query-api openapi`.
+    #[test]
+    fn the_committed_openapi_document_is_the_one_the_routes_make() {
+        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../schemas/openapi/query-api.yaml");
+        let made = crate::routes::openapi().to_yaml().unwrap();
+        if std::env::var_os("FITTRACK_BLESS").is_some() {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, &made).unwrap();
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            committed == made,
+            "schemas/openapi/query-api.yaml is out of date: run this test with FITTRACK_BLESS=1"
+        );
+    }
+
+    #[test]
+    fn every_query_has_an_id_a_summary_and_its_problems() {
+        let document = serde_json::to_value(crate::routes::openapi()).unwrap();
+        assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+        let paths = document["paths"].as_object().unwrap();
+        assert_eq!(paths.len(), 10);
+        for (path, operations) in paths {
+            let operations = operations.as_object().unwrap();
+            assert_eq!(operations.keys().collect::<Vec<_>>(), ["get"], "{path}");
+            let get = &operations["get"];
+            assert!(get["operationId"].is_string() && get["summary"].is_string(), "{path}");
+            for status in ["304", "400", "401", "404", "503"] {
+                assert_eq!(get["responses"][status].is_object(), path != "/openapi.json", "{path} {status}");
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The route table, then one file a route: its parameters, what it reads, what it answers.
+//! [`openapi`] gives the description of exactly these routes.
+use axum::Router;
+use fittrack_runtime::problem::Problem;
+use fittrack_runtime::server;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::cache::stamps::Stamp;
+use crate::problems::of_database;
+use crate::read_model::ReadModel;
+
+mod athlete;
+mod leaderboard;
+mod leaderboard_me;
+mod me;
+mod original;
+mod recording;
+mod totals;
+mod workout;
+mod workouts;
+
+fn table() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(crate::openapi::frame())
+        .routes(routes!(me::get_me))
+        .routes(routes!(athlete::get_athlete))
+        .routes(routes!(workouts::list_workouts))
+        .routes(routes!(workout::get_workout))
+        .routes(routes!(recording::get_recording))
+        .routes(routes!(original::get_original))
+        .routes(routes!(totals::get_totals))
+        .routes(routes!(leaderboard::get_leaderboard))
+        .routes(routes!(leaderboard_me::get_leaderboard_place))
+        .routes(routes!(crate::openapi::show_openapi))
+}
+
+/// All routes with their state and the layers of every public answer.
+pub fn router(app: App) -> Router {
+    server::public_layers(table().split_for_parts().0.with_state(app))
+}
+
+/// The description of all routes.
+pub fn openapi() -> OpenApi {
+    crate::openapi::completed(table().split_for_parts().1)
+}
+
+/// For routes whose query has none but the consistency token.
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoParameters {}
+
+/// A row that may be another athlete's, stamped by its owner.
+///
+/// The owner is known only from the row, and the stamp must be older than the row: so it is read as if it were the caller's
+/// own, and once more where it is not.
+async fn stamped_by_owner<R, F>(
+    app: &App,
+    caller: Uuid,
+    read: impl Fn() -> F,
+    owner: impl Fn(&R) -> Uuid,
+) -> Result<(Stamp, Option<R>), Problem>
+where
+    F: Future<Output = Result<Option<R>, sqlx::Error>>,
+{
+    let stamp = app.stamp_of(ReadModel::Workouts, caller);
+    let row = read().await.map_err(of_database)?;
+    let Some(other) = row.as_ref().map(&owner).filter(|owner| *owner != caller) else { return Ok((stamp, row)) };
+    let stamp = app.stamp_of(ReadModel::Workouts, other);
+    Ok((stamp, read().await.map_err(of_database)?))
+}
+
+fn no_such_workout() -> Problem {
+    Problem::not_found("there is no such workout, or none you may see")
+}
+
+fn no_recording() -> Problem {
+    Problem::not_found("this workout was logged by hand: it has no recording")
+}

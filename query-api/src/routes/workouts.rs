@@ -1,0 +1,94 @@
+//! `GET /v1/workouts`: the caller's own workouts, newest first, page by page.
+use axum::extract::State;
+use axum::response::Response;
+use fittrack_domain::sport::Sport;
+use fittrack_runtime::auth::Caller;
+use fittrack_runtime::problem::Problem;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::app::App;
+use crate::ask::{Ask, Page, Whose};
+use crate::cursor::Place;
+use crate::params::{Bound, Limit, SearchText};
+use crate::problems::of_database;
+use crate::queries::workouts::{self, Filter, ItemRow, WorkoutItem};
+use crate::read_model::ReadModel;
+
+/// Which workouts.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Parameters {
+    /// Not before this local day (`YYYY-MM-DD`) or instant (RFC 3339).
+    #[param(value_type = Option<String>, example = "2026-11-01")]
+    from: Option<Bound>,
+    /// Up to and including this local day, or before this instant.
+    #[param(value_type = Option<String>, example = "2026-11-30")]
+    to: Option<Bound>,
+    /// Of this sport.
+    #[param(schema_with = crate::queries::units::sport_schema)]
+    sport: Option<Sport>,
+    /// With this text in title or notes, whatever its case; 1 to 200 characters.
+    #[param(value_type = Option<String>, example = "intervals")]
+    text: Option<SearchText>,
+    /// How many items, 1 to 200.
+    #[serde(default)]
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200, default = 50)]
+    limit: Limit<50, 200>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
+}
+
+/// My workouts
+///
+/// Newest first by `started_at`, then `id`. Workouts that come or go while one pages are neither repeated nor make others be left out.
+#[utoipa::path(
+    get,
+    path = "/v1/workouts",
+    tag = "workouts",
+    params(Parameters),
+    responses((status = 200, description = "A page of workouts.", body = Page<WorkoutItem>))
+)]
+pub async fn list_workouts(State(app): State<App>, caller: Caller, ask: Ask) -> Result<Response, Problem> {
+    let me = caller.athlete_id;
+    let load = || async {
+        let asked: Parameters = ask.parameters()?;
+        let list = asked.list(me);
+        let filter = asked.filter(&list)?;
+        let stamp = app.stamp_of(ReadModel::Workouts, me);
+        let rows = workouts::list(&app.read_models, me, &filter, asked.limit.rows() + 1).await.map_err(of_database)?;
+        Page::of(rows, asked.limit.items(), |last| end_of(last).to_cursor(&list), WorkoutItem::from).answer(&ask, stamp)
+    };
+    ask.answer(&app, Whose::Callers(me), &[ReadModel::Workouts], load).await
+}
+
+impl Parameters {
+    /// What a cursor of this list belongs to.
+    fn list(&self, caller: uuid::Uuid) -> String {
+        format!("workouts {caller} {:?} {:?} {:?} {:?}", self.from, self.to, self.sport, self.text)
+    }
+
+    fn filter(&self, list: &str) -> Result<Filter<'_>, Problem> {
+        let after = match &self.cursor {
+            None => None,
+            Some(cursor) => {
+                let mut place = Place::from_cursor(list, cursor)?;
+                Some((place.instant()?, place.id()?))
+            }
+        };
+        Ok(Filter {
+            from_day: self.from.and_then(Bound::day),
+            to_day: self.to.and_then(Bound::day),
+            from: self.from.and_then(Bound::instant),
+            to: self.to.and_then(Bound::instant),
+            sport: self.sport,
+            text: self.text.as_ref().map(|text| text.0.as_str()),
+            after,
+        })
+    }
+}
+
+fn end_of(row: &ItemRow) -> Place {
+    Place::default().instant(row.started_at).id(row.workout_id)
+}

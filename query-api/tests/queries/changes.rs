@@ -1,0 +1,85 @@
+//! Notices on their two roads, Kafka and Postgres, and databases that are away.
+use std::sync::Arc;
+use std::time::Duration;
+
+use fittrack_runtime::auth::{JwksSource, Verifier};
+use fittrack_runtime::config::Secret;
+use fittrack_runtime::kafka::{self, TopicSpec};
+use fittrack_runtime::keys::SigningKey;
+use fittrack_runtime::pg::{self, PoolSettings};
+use fittrack_schemas::topics;
+use query_api::app::App;
+use query_api::changes::follow;
+use query_api::read_model::ReadModel;
+use rdkafka::producer::FutureRecord;
+use tokio_util::sync::CancellationToken;
+
+use crate::stage::{Stage, eventually, notice};
+
+#[tokio::test]
+async fn notices_come_through_postgres_where_there_is_no_kafka() {
+    let stage = Stage::new().await;
+    let stop = CancellationToken::new();
+    let following = tokio::spawn(follow::notices(Arc::clone(&stage.app.changes), None, stop.clone()));
+    let told = serde_json::to_string(&notice("totals", 5, 77, &[])).unwrap();
+    // Repeated: the first may be said before anybody listens.
+    eventually("the notice has come", || async {
+        let notify = sqlx::query("SELECT pg_notify('fittrack_read_model_changes', $1)").bind(&told);
+        notify.execute(&stage.read_models).await.unwrap();
+        stage.app.changes.progress().applied(ReadModel::Totals, 5) == 77
+    })
+    .await;
+    stop.cancel();
+    following.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn notices_come_through_kafka() {
+    let brokers = std::env::var("FITTRACK_TEST_KAFKA_BROKERS")
+        .expect("FITTRACK_TEST_KAFKA_BROKERS is not set: run through deploy/fittrack test");
+    let stage = Stage::new().await;
+    let stop = CancellationToken::new();
+    let following = tokio::spawn(follow::notices(Arc::clone(&stage.app.changes), Some(brokers.clone()), stop.clone()));
+    let topic = topics::read_model_changes();
+    let spec = TopicSpec { name: topic.name.to_owned(), partitions: topic.partitions, replication: 1, config: vec![] };
+    kafka::ensure_topics(&brokers, &[spec], &stop).await.unwrap();
+    let producer = kafka::producer(&brokers, "query-test").unwrap();
+    // A partition no other test speaks of.
+    let told = serde_json::to_string(&notice("totals", 1_001, 78, &[])).unwrap();
+    eventually("the notice has come", || async {
+        let record = FutureRecord::<(), _>::to(topic.name).payload(&told);
+        producer.send(record, Duration::from_secs(5)).await.unwrap();
+        stage.app.changes.progress().applied(ReadModel::Totals, 1_001) == 78
+    })
+    .await;
+    // What cannot be read is passed over, and the next is heard.
+    producer.send(FutureRecord::<(), _>::to(topic.name).payload("{}"), Duration::from_secs(5)).await.unwrap();
+    let told = serde_json::to_string(&notice("totals", 1_001, 79, &[])).unwrap();
+    producer.send(FutureRecord::<(), _>::to(topic.name).payload(&told), Duration::from_secs(5)).await.unwrap();
+    let progress = stage.app.changes.progress();
+    eventually("the next notice has come", || async { progress.applied(ReadModel::Totals, 1_001) == 79 }).await;
+    stop.cancel();
+    following.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_a_503_and_a_stop_is_heard_meanwhile() {
+    let key = SigningKey::from_pem(&SigningKey::generate_pem().unwrap()).unwrap();
+    let verifier = Verifier::new(JwksSource::Keys(key.jwk_set()), "a", "b").unwrap();
+    let nowhere = |name: &str| {
+        let settings = PoolSettings { acquire_timeout: Duration::from_millis(200), ..PoolSettings::new(name) };
+        pg::pool(&Secret::new("postgres://nobody@127.0.0.1:1/nothing"), settings).unwrap()
+    };
+    let app = App::new(verifier, nowhere("read models"), nowhere("recordings"), 1 << 20);
+    let readiness = fittrack_runtime::private::Readiness::new();
+    let (stop, check) = (CancellationToken::new(), readiness.check("read models"));
+    let checkpoints = tokio::spawn(follow::checkpoints(Arc::clone(&app.changes), check.clone(), stop.clone()));
+    let notices = tokio::spawn(follow::notices(Arc::clone(&app.changes), Some("127.0.0.1:1".into()), stop.clone()));
+    let asked = query_api::queries::profiles::own(&app.read_models, uuid::Uuid::nil()).await;
+    let problem = query_api::problems::of_database(asked.unwrap_err());
+    assert_eq!(problem.status(), 503);
+    assert!(!check.is_ready());
+    stop.cancel();
+    checkpoints.await.unwrap().unwrap();
+    notices.await.unwrap().unwrap();
+}

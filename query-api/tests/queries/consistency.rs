@@ -1,0 +1,104 @@
+//! Reading one's own writes with a token: woken by the notice, found in the checkpoints, or refused in time.
+use std::sync::Arc;
+
+use fittrack_schemas::consistency::ConsistencyToken;
+use serde_json::json;
+
+use crate::stage::{Stage, Workout, eventually, notice};
+
+#[tokio::test]
+async fn a_query_with_a_token_waits_for_the_notice_and_shows_the_write() {
+    let stage = Arc::new(Stage::new().await);
+    let anna = stage.athlete("Anna").await;
+    assert_eq!(stage.get("/v1/workouts", &anna).await.items("id").len(), 0);
+    let token = ConsistencyToken::of(4, 10).to_string();
+    let asked = tokio::spawn({
+        let (stage, anna, token) = (Arc::clone(&stage), anna.clone(), token.clone());
+        async move { stage.get_with("/v1/workouts", &anna, &[("consistency-token", &token)]).await }
+    });
+    // An earlier commit wakes and does not satisfy.
+    stage.notify(&notice("workouts", 4, 9, &[]));
+    tokio::task::yield_now().await;
+    assert!(!asked.is_finished());
+    stage.workout(&anna, Workout::at("2026-11-24T06:00:00Z")).await;
+    stage.notify(&notice("workouts", 4, 10, &[anna.id]));
+    let reply = asked.await.unwrap();
+    assert_eq!((reply.status.as_u16(), reply.items("id").len()), (200, 1));
+    // The token in the query is the same, and the answer is kept without it.
+    let again = stage.get(&format!("/v1/workouts?consistency_token={token}&limit=50"), &anna).await;
+    assert_eq!(again.items("id").len(), 1);
+}
+
+#[tokio::test]
+async fn a_lost_notice_costs_a_reading_of_the_checkpoints() {
+    let stage = Stage::new().await;
+    let anna = stage.athlete("Anna").await;
+    assert_eq!(stage.get("/v1/workouts", &anna).await.items("id").len(), 0);
+    stage.workout(&anna, Workout::at("2026-11-24T06:00:00Z")).await;
+    let partition = fittrack_domain::partition::partition_of(anna.id, 32);
+    stage.checkpoint("workouts", partition, 10).await;
+    let token = ConsistencyToken::of(partition, 10).to_string();
+    let reply = stage.get_with("/v1/workouts", &anna, &[("consistency-token", &token)]).await;
+    assert_eq!((reply.status.as_u16(), reply.items("id").len()), (200, 1));
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_reached_is_a_503_that_says_how_far_it_is() {
+    let stage = Stage::new().await;
+    let anna = stage.athlete("Anna").await;
+    stage.checkpoint("workouts", 4, 9).await;
+    let token = ConsistencyToken::of(4, 12).to_string();
+    let reply = stage.get_with("/v1/workouts", &anna, &[("consistency-token", &token)]).await;
+    assert_eq!((reply.status.as_u16(), reply.header("retry-after")), (503, "1"));
+    let problem = reply.json();
+    assert_eq!(problem["type"], "https://fittrack.dev/problems/not-caught-up");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("`workouts` has applied position 9") && detail.contains("3 events to go"), "{detail}");
+    // Another read model is not asked.
+    stage.checkpoint("profiles", 4, 12).await;
+    assert_eq!(stage.get_with("/v1/me", &anna, &[("consistency-token", &token)]).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_token_nobody_gave_out_is_refused() {
+    let stage = Stage::new().await;
+    let anna = stage.athlete("Anna").await;
+    let foreign = ConsistencyToken::of(32, 1).to_string();
+    for token in ["", "nonsense", "1.4-a.0", &foreign] {
+        let reply = stage.get_with("/v1/me", &anna, &[("consistency-token", token)]).await;
+        assert_eq!(reply.status, 400, "{token}");
+    }
+}
+
+#[tokio::test]
+async fn freshness_follows_the_slowest_read_model_used() {
+    let stage = Stage::new().await;
+    let anna = stage.athlete("Anna").await;
+    let update =
+        "UPDATE checkpoints SET as_of = now() - interval '1 minute' WHERE worker = 'profiles.v1' AND partition = 7";
+    sqlx::query(update).execute(&stage.read_models).await.unwrap();
+    stage.app.changes.read_checkpoints(std::time::Duration::ZERO).await.unwrap();
+    let behind = |reply: crate::stage::Reply| reply.header("freshness").parse::<u64>().unwrap();
+    for path in ["/v1/me", "/v1/leaderboards/distance_m"] {
+        assert!(behind(stage.get(path, &anna).await) >= 60_000, "{path}");
+    }
+    assert!(behind(stage.get("/v1/workouts", &anna).await) < 60_000);
+}
+
+#[tokio::test]
+async fn a_read_model_that_was_put_back_is_believed() {
+    let stage = Stage::new().await;
+    let anna = stage.athlete("Anna").await;
+    stage.checkpoint("workouts", 4, 20).await;
+    stage.app.changes.read_checkpoints(std::time::Duration::ZERO).await.unwrap();
+    stage.checkpoint("workouts", 4, 3).await;
+    let (app, model) = (stage.app.clone(), query_api::read_model::ReadModel::Workouts);
+    eventually("the older state is known", || async {
+        app.changes.read_checkpoints(std::time::Duration::ZERO).await.unwrap();
+        app.changes.progress().applied(model, 4) == 3
+    })
+    .await;
+    let token = ConsistencyToken::of(4, 3).to_string();
+    let reply = stage.get_with("/v1/workouts", &anna, &[("consistency-token", &token)]).await;
+    assert_eq!(reply.json(), json!({"items": [], "next": null}));
+}

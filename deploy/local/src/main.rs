@@ -1,6 +1,13 @@
 //! The command line behind `deploy/fittrack`: reads the arguments, runs one command, turns its outcome into an exit code.
 //! Everything it does to a stack it does through the library beside it.
 
+/// Prints a line; unlike `println!`, a reader that has gone (`| head`) is no reason to panic.
+macro_rules! say {
+    ($($word:tt)*) => {{
+        let _ = std::io::Write::write_fmt(&mut std::io::stdout(), format_args!("{}\n", format_args!($($word)*)));
+    }};
+}
+
 mod building;
 mod cli;
 mod commands;

@@ -3,6 +3,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::net::TcpListener;
+use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
@@ -82,7 +83,8 @@ impl PortBlock {
     /// When no block is free.
     pub fn find() -> Result<Self> {
         let user = rustix::process::geteuid().as_raw();
-        let folder = std::env::temp_dir().join(format!("fittrack-ports-{user}"));
+        // Not TMPDIR: every run of the tests has its own, and all of them share the ports.
+        let folder = Path::new("/tmp").join(format!("fittrack-ports-{user}"));
         std::fs::create_dir_all(&folder).while_doing(|| format!("create {}", folder.display()))?;
         let first: u16 = rand::random_range(0..600);
         for step in 0..600 {

@@ -53,7 +53,7 @@ impl Steps {
         // A group of its own, so that a signal to this program reaches all of it, once, from here.
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped());
         let line = spoken(&command);
-        println!("$ {line}");
+        say!("$ {line}");
         let child = command.spawn().map_err(|cause| Error::failed(format!("cannot run {line}: {cause}")))?;
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let mut tests = Tests::default();
@@ -99,20 +99,20 @@ impl Steps {
 
     /// Prints what was done, how long it took and how it ended.
     pub fn print_summary(&self) {
-        println!("\n== Summary");
+        say!("\n== Summary");
         for step in &self.done {
             let outcome = match step.outcome {
                 Outcome::Passed => "ok",
                 Outcome::Failed => "FAILED",
             };
-            println!("{outcome:>6}  {:>7.1} s  {}{}", step.took.as_secs_f64(), step.title, step.tests.spoken());
+            say!("{outcome:>6}  {:>7.1} s  {}{}", step.took.as_secs_f64(), step.title, step.tests.spoken());
         }
-        println!("        {:>7.1} s  altogether", self.started.elapsed().as_secs_f64());
+        say!("        {:>7.1} s  altogether", self.started.elapsed().as_secs_f64());
     }
 }
 
 fn heading(title: &str) -> Instant {
-    println!("\n== {title}");
+    say!("\n== {title}");
     Instant::now()
 }
 
@@ -130,7 +130,7 @@ async fn follow(mut child: Child, tests: &mut Tests) -> Result<ExitStatus> {
         let mut lines = BufReader::new(output).split(b'\n');
         while let Ok(Some(line)) = lines.next_segment().await {
             let line = String::from_utf8_lossy(&line);
-            println!("{line}");
+            say!("{line}");
             tests.add(&line);
         }
     }

@@ -1,4 +1,4 @@
-//! `bench`: builds everything for speed and runs the benchmarks of `deploy/journeys`.
+//! `bench`: builds everything for speed and runs the benchmarks of `deploy/load`.
 //! They start their own stacks; whatever an interrupted run leaves behind is stopped here.
 
 use std::path::Path;

@@ -10,15 +10,15 @@ use crate::cli::Down;
 pub async fn run(arguments: &Down) -> Result<ExitCode> {
     let folder = super::folder(&arguments.which)?;
     let Some(stack) = Stack::open(&folder)? else {
-        println!("there is no stack in {}: nothing to stop", folder.display());
+        say!("there is no stack in {}: nothing to stop", folder.display());
         return Ok(ExitCode::SUCCESS);
     };
     if arguments.wipe {
         stack.wipe().await?;
-        println!("stopped, and removed {}", folder.display());
+        say!("stopped, and removed {}", folder.display());
     } else {
         stack.stop().await?;
-        println!("stopped; the data stays in {}", folder.display());
+        say!("stopped; the data stays in {}", folder.display());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -11,13 +11,13 @@ pub async fn run(arguments: &StatusArgs) -> Result<ExitCode> {
     let folder = super::folder(&arguments.which)?;
     let status = super::existing(&folder)?.status().await?;
     if arguments.json {
-        println!("{}", serde_json::to_string_pretty(&status).map_err(Error::failed)?);
+        say!("{}", serde_json::to_string_pretty(&status).map_err(Error::failed)?);
         return Ok(ExitCode::SUCCESS);
     }
-    print!("{status}");
-    println!("data, settings and logs: {}", folder.display());
+    say!("{}", status.to_string().trim_end());
+    say!("data, settings and logs: {}", folder.display());
     if status.processes.iter().any(|process| !process.ready) {
-        println!("deploy/fittrack up starts what is missing");
+        say!("deploy/fittrack up starts what is missing");
     }
     Ok(ExitCode::SUCCESS)
 }

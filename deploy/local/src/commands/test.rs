@@ -19,7 +19,7 @@ pub async fn run(arguments: &Test) -> Result<ExitCode> {
     folder.clear().await;
     steps.print_summary();
     outcome?;
-    println!("everything passed");
+    say!("everything passed");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -37,10 +37,10 @@ pub async fn run(arguments: Up) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let Some(_place) = Lock::try_foreground(stack.dir())? else {
-        println!("another `up` shows the output and stops everything on Ctrl-C");
+        say!("another `up` shows the output and stops everything on Ctrl-C");
         return Ok(ExitCode::SUCCESS);
     };
-    println!("Ctrl-C stops everything\n");
+    say!("Ctrl-C stops everything\n");
     watch(&stack, &mut tail, &mut interrupts).await
 }
 
@@ -66,12 +66,12 @@ async fn options(arguments: &Up) -> Result<StackOptions> {
 async fn print_addresses(stack: &Stack, parts: Parts) -> Result<()> {
     let status = stack.status().await?;
     if parts == Parts::Everything {
-        println!("FitTrack is ready.");
-        println!("  write to    {}  (command API)", status.command_api);
-        println!("  read from   {}  (query API)", status.query_api);
-        println!("  try it      deploy/fittrack demo");
+        say!("FitTrack is ready.");
+        say!("  write to    {}  (command API)", status.command_api);
+        say!("  read from   {}  (query API)", status.query_api);
+        say!("  try it      deploy/fittrack demo");
     }
-    println!("  look inside deploy/fittrack status");
+    say!("  look inside deploy/fittrack status");
     Ok(())
 }
 
@@ -85,12 +85,12 @@ async fn watch(stack: &Stack, tail: &mut Tail, interrupts: &mut Interrupts) -> R
             () = interrupts.next() => break,
         }
         let Some(names) = started_processes(stack)? else {
-            println!("the stack was wiped from elsewhere");
+            say!("the stack was wiped from elsewhere");
             return Ok(ExitCode::SUCCESS);
         };
         if names.is_empty() {
             tail.print_new();
-            println!("the stack was stopped from elsewhere");
+            say!("the stack was stopped from elsewhere");
             return Ok(ExitCode::SUCCESS);
         }
         let mut dead = Vec::new();
@@ -112,7 +112,7 @@ async fn watch(stack: &Stack, tail: &mut Tail, interrupts: &mut Interrupts) -> R
         }
     }
     tail.print_new();
-    println!("stopped; the data stays in {}", stack.dir().display());
+    say!("stopped; the data stays in {}", stack.dir().display());
     Ok(ExitCode::SUCCESS)
 }
 

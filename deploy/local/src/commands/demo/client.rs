@@ -1,12 +1,15 @@
 //! The calls of the demonstration to both APIs, with the answers' shapes as an app would write them down.
 //! Any answer that is not a success becomes an error with the problem document's words.
 
+use std::time::{Duration, Instant};
+
 use fittrack_local::{Error, Result};
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::PATIENCE;
 use super::recordings::Upload;
 
 /// One athlete's app.
@@ -95,13 +98,20 @@ impl Client {
         }
     }
 
-    /// Reads something that has to show everything written so far.
+    /// Reads something that has to show everything written so far; a read model that is behind is asked again.
     pub async fn get_consistent<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
-        let mut request = self.authorised(self.http.get(format!("{}{path}", self.query_api)));
-        if let Some(token) = &self.consistency_token {
-            request = request.header("Consistency-Token", token);
+        let began = Instant::now();
+        loop {
+            let mut request = self.authorised(self.http.get(format!("{}{path}", self.query_api)));
+            if let Some(token) = &self.consistency_token {
+                request = request.header("Consistency-Token", token);
+            }
+            let response = send(path, request).await?;
+            if response.status() != StatusCode::SERVICE_UNAVAILABLE || began.elapsed() > PATIENCE {
+                return read(path, response).await;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        answer(path, request).await
     }
 
     fn authorised(&self, request: RequestBuilder) -> RequestBuilder {
@@ -119,7 +129,10 @@ async fn send(path: &str, request: RequestBuilder) -> Result<Response> {
 }
 
 async fn answer<T: DeserializeOwned>(path: &str, request: RequestBuilder) -> Result<T> {
-    let response = send(path, request).await?;
+    read(path, send(path, request).await?).await
+}
+
+async fn read<T: DeserializeOwned>(path: &str, response: Response) -> Result<T> {
     if !response.status().is_success() {
         return Err(refusal(path, response).await);
     }

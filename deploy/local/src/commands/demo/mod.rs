@@ -47,7 +47,7 @@ async fn sign_up(client: &mut Client) -> Result<()> {
     let account = json!({ "email": email, "password": password, "display_name": format!("Demo {number:08x}") });
     client.post("/v1/account", &account).await?;
     client.log_in(&email, &password).await?;
-    println!("signed up and logged in as {email}, {}", milliseconds(began.elapsed()));
+    say!("signed up and logged in as {email}, {}", milliseconds(began.elapsed()));
     // A first read, so that the ones measured below do not pay for fetching the keys.
     client.get_consistent::<serde_json::Value>("/v1/me").await?;
     Ok(())
@@ -58,7 +58,7 @@ async fn import(client: &mut Client, upload: Upload) -> Result<()> {
     let began = Instant::now();
     let imported = client.import(upload).await?;
     let answered = Instant::now();
-    println!("imported {name} ({}), answered in {}", kilobytes(size), milliseconds(answered - began));
+    say!("imported {name} ({}), answered in {}", kilobytes(size), milliseconds(answered - began));
     for workout in &imported.workouts {
         while !client.is_readable(&workout.id).await? {
             if answered.elapsed() > PATIENCE {
@@ -68,20 +68,20 @@ async fn import(client: &mut Client, upload: Upload) -> Result<()> {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let visible = milliseconds(answered.elapsed());
-        println!("  workout {} ({}), readable {visible} after the answer", workout.id, workout.status);
+        say!("  workout {} ({}), readable {visible} after the answer", workout.id, workout.status);
     }
     Ok(())
 }
 
 async fn show(client: &Client) -> Result<()> {
-    println!("\nWorkouts  (GET /v1/workouts)");
-    print!("{}", tables::workouts(&client.get_consistent::<client::List<_>>("/v1/workouts").await?.items));
-    println!("\nWeekly totals  (GET /v1/me/analytics/totals?by=week)");
+    say!("\nWorkouts  (GET /v1/workouts)");
+    say!("{}", tables::workouts(&client.get_consistent::<client::List<_>>("/v1/workouts").await?.items).trim_end());
+    say!("\nWeekly totals  (GET /v1/me/analytics/totals?by=week)");
     let totals = client.get_consistent::<client::List<_>>("/v1/me/analytics/totals?by=week").await?;
-    print!("{}", tables::totals(&totals.items));
-    println!("\nLeaderboard, distance of all time  (GET /v1/leaderboards/distance_m?period=all)");
+    say!("{}", tables::totals(&totals.items).trim_end());
+    say!("\nLeaderboard, distance of all time  (GET /v1/leaderboards/distance_m?period=all)");
     let board = client.get_consistent::<client::List<_>>("/v1/leaderboards/distance_m?period=all&limit=10").await?;
-    print!("{}", tables::leaderboard(&board.items, client.athlete_id()));
+    say!("{}", tables::leaderboard(&board.items, client.athlete_id()).trim_end());
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Aggregates as they were last seen, so that a hot one is not loaded for every command. Bounded; a stale entry is
 //! harmless, because the store checks the version of every append.
-use std::{any::Any, sync::Arc};
+use std::{any::Any, sync::Arc, time::Duration};
 
 use fittrack_domain::aggregate::Decider;
 use moka::sync::Cache;
@@ -8,6 +8,9 @@ use uuid::Uuid;
 
 /// How many aggregates are kept, about 1 kB each.
 const CAPACITY: u64 = 50_000;
+/// How long an aggregate is believed that only gives context to another's decision (an athlete's zone and defaults): no
+/// version check tells that another replica has changed it.
+const LIFE: Duration = Duration::from_secs(10);
 
 /// An aggregate and the version of the stream it was folded from.
 #[derive(Debug, Clone)]
@@ -26,7 +29,7 @@ pub struct StateCache {
 
 impl Default for StateCache {
     fn default() -> Self {
-        Self { entries: Cache::new(CAPACITY) }
+        Self { entries: Cache::builder().max_capacity(CAPACITY).time_to_live(LIFE).build() }
     }
 }
 

@@ -89,8 +89,6 @@ fn session_options(statement_timeout: Duration, further: Vec<(String, String)>) 
     let mut options = vec![
         ("statement_timeout".to_owned(), format!("{}ms", statement_timeout.as_millis())),
         ("idle_in_transaction_session_timeout".to_owned(), IDLE_IN_TRANSACTION.to_owned()),
-        // ROLLBACK outside a transaction is our normal case below, and would warn every time.
-        ("client_min_messages".to_owned(), "error".to_owned()),
     ];
     options.extend(further);
     options
@@ -98,8 +96,11 @@ fn session_options(statement_timeout: Duration, further: Vec<(String, String)>) 
 
 /// A `begin()` whose future was dropped leaves the connection inside a transaction that sqlx does not know of, and the next
 /// holder's writes would be acknowledged and never seen. Rolling back when a connection comes home costs its next user nothing.
+///
+/// The BEGIN before it makes the normal case, no open transaction, one without a warning in the server's log; one in an
+/// open transaction warns, as it should, and one in a failed transaction fails, which closes the connection.
 async fn end_forgotten_transaction(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    connection.execute("ROLLBACK").await?;
+    connection.execute("BEGIN; ROLLBACK").await?;
     Ok(true)
 }
 

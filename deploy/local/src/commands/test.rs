@@ -1,5 +1,5 @@
 //! `test`: every check and every test, in the order in which a mistake is cheapest to find.
-//! Starts one Postgres and one Kafka for all tests of the crates; the journeys start whole stacks of their own.
+//! Starts one Postgres and one Kafka for all tests of the crates; journeys and faults start whole stacks of their own.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -33,24 +33,18 @@ async fn sequence(arguments: &Test, steps: &mut Steps, folder: &RunFolder) -> Re
     steps.run("build", cargo(&["build", "--workspace", "--all-targets"])).await?;
     let servers = steps.perform("start a Postgres and a Kafka for the tests", start_servers(folder)).await?;
 
-    let environment = [
-        ("FITTRACK_TEST_POSTGRES_URL", servers.database_url("postgres")?),
-        ("FITTRACK_TEST_KAFKA_BROKERS", servers.kafka_brokers()?),
-        ("TMPDIR", folder.path().display().to_string()),
-    ];
-    let prepared = |words: &[&str], threads: &[&str]| {
-        let mut command: Command = cargo(words);
-        command.envs(environment.clone()).arg("--").args(&arguments.filter).args(threads);
-        if arguments.long {
-            command.env("FITTRACK_LONG", "1");
-        }
-        command
-    };
-    let crates = ["test", "--workspace", "--exclude", "fittrack-journeys", "--no-fail-fast"];
-    steps.run("tests of the crates", prepared(&crates, &[])).await?;
-    // One at a time: each starts a whole stack, and several would fight for the processor while they are being measured.
-    let journeys = ["test", "--package", "fittrack-journeys", "--no-fail-fast"];
-    steps.run("journeys and faults over whole stacks", prepared(&journeys, &["--test-threads=1"])).await
+    let mut tests: Command = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    tests
+        .env("FITTRACK_TEST_POSTGRES_URL", servers.database_url("postgres")?)
+        .env("FITTRACK_TEST_KAFKA_BROKERS", servers.kafka_brokers()?)
+        .env("TMPDIR", folder.path())
+        .arg("--")
+        .args(&arguments.filter);
+    if arguments.long {
+        tests.env("FITTRACK_LONG", "1");
+    }
+    // One command for all of them: cargo would build every library again for a part of the workspace.
+    steps.run("tests, journeys and faults", tests).await
 }
 
 /// The servers of the tests: free ports and a folder that goes away with the run.

@@ -1,0 +1,113 @@
+//! An event no projection can read: its owner is parked in order, everybody else goes on (R-8, I8).
+
+use fittrack_journeys::patience::until;
+use fittrack_journeys::{Athlete, TestStack, bodies};
+use fittrack_local::services::Service;
+use serde_json::json;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::stage;
+
+/// Appends an event whose payload is not what its type says, as only a mistake of ours could. (One of an unknown type is
+/// another matter: it stops the projection until newer projectors are deployed.)
+const POISON: &str = "
+    SELECT outcome FROM append_events(ARRAY[$1], ARRAY[$2], ARRAY['workout'], ARRAY[$3], ARRAY[$4], ARRAY[0::bigint], ARRAY[1],
+        ARRAY[$1], ARRAY['workout_logged'], ARRAY['1'], ARRAY['{\"type\": \"workout_logged\", \"details\": 7}'], ARRAY['{}'],
+        ARRAY[now()])";
+
+const PARKED: &str = "
+    SELECT worker, position, error IS NOT NULL FROM parked_events WHERE owner_id = $1 ORDER BY worker, position";
+
+async fn poison(stack: &TestStack, athlete: &Athlete) {
+    let partition = fittrack_domain::partition::partition_of(athlete.id, 32);
+    let id = Uuid::now_v7();
+    let outcome: String = sqlx::query_scalar(POISON)
+        .bind(id)
+        .bind(partition)
+        .bind(id.to_string())
+        .bind(athlete.id)
+        .fetch_one(&mut stack.event_store().await.unwrap())
+        .await
+        .unwrap();
+    assert_eq!(outcome, "stored");
+}
+
+async fn parked(read_models: &mut PgConnection, athlete: &Athlete) -> Vec<(String, i64, bool)> {
+    sqlx::query_as(PARKED).bind(athlete.id).fetch_all(read_models).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poison_event_parks_its_owner_and_nobody_else() {
+    let stage = stage().await;
+    let stack = &stage.stack;
+    let api = stack.api().unwrap();
+    let (victim, other) = (api.register("Victim").await.unwrap(), api.register("Other").await.unwrap());
+    let first = victim.log(&bodies::run("2025-01-05T06:00:00Z")).await.unwrap();
+    victim.get_seeing(&format!("/v1/workouts/{}", first.id().unwrap()), &first.token()).await.unwrap();
+    poison(stack, &victim).await;
+    let behind = victim.log(&bodies::run("2025-01-06T06:00:00Z")).await.unwrap();
+
+    // Others go on, and are seen.
+    for day in 7..10 {
+        let logged = other.log(&bodies::run(&format!("2025-01-0{day}T06:00:00Z"))).await.unwrap();
+        until("another athlete's workout is seen", async || {
+            let path = format!("/v1/workouts/{}", logged.id().unwrap());
+            other.get_seeing(&path, &logged.token()).await.map(|_| ()).map_err(|error| error.to_string())
+        })
+        .await
+        .unwrap();
+    }
+
+    let mut read_models = stack.read_models().await.unwrap();
+    let of_workouts = until("the poison and what is behind it are parked in order", async || {
+        let rows: Vec<_> = parked(&mut read_models, &victim)
+            .await
+            .into_iter()
+            .filter(|(worker, ..)| worker == "workouts.v1")
+            .collect();
+        if rows.len() == 2 { Ok(rows) } else { Err(format!("{rows:?}")) }
+    })
+    .await
+    .unwrap();
+    let (poisoned, waiting) = (&of_workouts[0], &of_workouts[1]);
+    assert!(poisoned.2 && !waiting.2, "only the first has an error: {of_workouts:?}");
+    assert_eq!(waiting.1, poisoned.1 + 1);
+    let list = victim.all("/v1/workouts", None).await.unwrap();
+    assert_eq!(list.len(), 1, "what is parked is not half applied: {list:?}");
+    assert!(list.iter().all(|workout| workout["id"] != json!(behind.id())));
+
+    // I8: the checkpoint has passed what is parked, so parked and processed are all there is.
+    until("the checkpoint is at the head", async || {
+        let (mut store, partition) =
+            (stack.event_store().await.map_err(|error| error.to_string())?, partition_of(&victim));
+        let head: i64 = scalar("SELECT max(position) FROM events WHERE partition = $1", partition, &mut store).await;
+        let query = "SELECT position FROM checkpoints WHERE worker = 'workouts.v1' AND partition = $1";
+        let at: i64 = scalar(query, partition, &mut read_models).await;
+        if at == head { Ok(()) } else { Err(format!("{at} of {head}")) }
+    })
+    .await
+    .unwrap();
+    until("every projection is at the head, and says who is parked", async || {
+        let status = stack.operator_json(Service::Projectors, &["status", "--json"]).await;
+        let status = status.map_err(|error| error.to_string())?;
+        let as_expected = status["projections"].as_array().is_some_and(|all| all.iter().all(is_as_expected));
+        if as_expected { Ok(()) } else { Err(status.to_string()) }
+    })
+    .await
+    .unwrap();
+}
+
+fn is_as_expected(projection: &serde_json::Value) -> bool {
+    // Profiles have no use for workouts, and never looked at it.
+    let parked = i32::from(projection["projection"] != "profiles");
+    projection["parked_keys"] == json!(parked) && projection["lag_events"] == json!(0)
+}
+
+fn partition_of(athlete: &Athlete) -> i32 {
+    fittrack_domain::partition::partition_of(athlete.id, 32)
+}
+
+async fn scalar(query: &str, partition: i32, database: &mut PgConnection) -> i64 {
+    sqlx::query_scalar(query).bind(partition).fetch_one(database).await.unwrap()
+}

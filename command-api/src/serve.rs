@@ -157,11 +157,7 @@ fn pool(name: &str, connections: u32) -> PoolSettings {
 fn append_options(url: &Secret) -> Result<PgConnectOptions, sqlx::Error> {
     let options = PgConnectOptions::from_str(url.expose())?.application_name("command-api-append");
     let timeout = format!("{}ms", LONG_STATEMENT.as_millis());
-    Ok(options.options([
-        ("statement_timeout", timeout.as_str()),
-        ("jit", "off"),
-        ("plan_cache_mode", "force_generic_plan"),
-    ]))
+    Ok(options.options([("statement_timeout", timeout.as_str())]))
 }
 
 /// A part that ends only when it is told to.

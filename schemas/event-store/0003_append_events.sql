@@ -34,7 +34,15 @@ CREATE FUNCTION append_events(
     aggregate_id   text,   -- of a duplicate: the stream its first copy went to
     first_event_id uuid,   -- of a duplicate
     metadata       text    -- of a duplicate
-) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+) LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = public, pg_temp
+  -- One plan for good, the right one even when it was made on an empty table: one index lookup for each command (a LATERAL
+  -- with LIMIT can be nothing else), and hash joins between what was asked and what was found.
+  SET plan_cache_mode = force_generic_plan
+  SET enable_seqscan = off
+  SET enable_nestloop = off
+  SET jit = off
+AS $$
 #variable_conflict use_column
 DECLARE
     touched integer;
@@ -65,7 +73,9 @@ BEGIN
                row_number() OVER (PARTITION BY a.command_id ORDER BY a.command) AS turn_of_id
         FROM asked a
         LEFT JOIN LATERAL (
-            SELECT e.* FROM events e WHERE e.command_id = a.command_id AND e.command_index = 0
+            SELECT e.event_id, e.partition, e.position, e.aggregate_type, e.aggregate_id, e.sequence, e.metadata
+            FROM events e WHERE e.command_id = a.command_id AND e.command_index = 0
+            LIMIT 1 -- without it the plan made on an empty table joins with a scan of the whole index
         ) earlier ON true
         LEFT JOIN LATERAL (
             SELECT e.sequence AS version FROM events e

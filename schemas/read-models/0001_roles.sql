@@ -12,9 +12,10 @@ BEGIN
                 EXECUTE format('ALTER ROLE %I SET statement_timeout = ''30s''', role_name);
                 EXECUTE format('ALTER ROLE %I SET lock_timeout = ''10s''', role_name);
                 EXECUTE format('ALTER ROLE %I SET idle_in_transaction_session_timeout = ''15s''', role_name);
-                -- Both measured on the append function: a lone append went from 0.60 to 0.38 ms.
+                -- Every statement of theirs has an index to go by. A plan made while a table was empty would scan it, and stay
+                -- with its connection while the table grows: a lone append took 29 ms instead of 0.4 until the next ANALYZE.
+                EXECUTE format('ALTER ROLE %I SET enable_seqscan = off', role_name);
                 EXECUTE format('ALTER ROLE %I SET jit = off', role_name);
-                EXECUTE format('ALTER ROLE %I SET plan_cache_mode = force_generic_plan', role_name);
             EXCEPTION WHEN duplicate_object OR unique_violation THEN
                 NULL; -- another database's migration made it at the same moment
             END;

@@ -6,7 +6,7 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use crate::support::{Database, append_to, new_event};
+use crate::support::{Database, append_to, eventually, new_event};
 
 async fn connection(database: &Database) -> PgConnection {
     PgConnection::connect_with(&database.options_as("fittrack_command")).await.unwrap()
@@ -93,6 +93,30 @@ async fn a_wrong_expected_version_stores_nothing_and_says_which_it_is() {
         assert_eq!(versions(&outcomes), [("conflict", 4)]);
     }
     assert_eq!(database.count("SELECT count(*) FROM events").await, 4);
+}
+
+/// A connection keeps its plan, and the first one is made while the table is empty.
+#[tokio::test]
+async fn an_append_planned_on_an_empty_table_reads_a_few_index_entries_however_long_the_log_is() {
+    const BATCHES: u32 = 20;
+    const BATCH: u32 = 100;
+    let database = Database::new().await;
+    let mut connection = connection(&database).await;
+    for batch in 0..BATCHES {
+        let appends: Vec<Append> =
+            (0..BATCH).map(|n| append_to(Uuid::now_v7(), Uuid::from_u128(u128::from(batch % 3 + n)), 0, 1)).collect();
+        append(&mut connection, &appends.iter().collect::<Vec<_>>()).await.unwrap();
+    }
+    connection.close().await.unwrap();
+    let read =
+        "SELECT (SELECT coalesce(sum(idx_tup_read), 0) FROM pg_stat_user_indexes WHERE relname = 'events')::bigint
+                     + (SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'events')";
+    let scans = "SELECT sum(idx_scan)::bigint FROM pg_stat_user_indexes WHERE relname = 'events'";
+    let appended = i64::from(BATCHES * BATCH);
+    // A closing connection reports what it did.
+    eventually("the statistics have arrived", async || database.count(scans).await >= appended).await;
+    let read = database.count(read).await;
+    assert!(read <= appended * 4, "{read} index entries and rows read for {appended} appends");
 }
 
 #[tokio::test]

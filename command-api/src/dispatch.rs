@@ -159,7 +159,7 @@ impl Dispatcher {
     }
 
     async fn run<A: Decider + 'static>(&self, request: &Request<A>) -> Result<Receipt, DispatchError<A::Error>> {
-        let mut cached = self.store.cached::<A>(request.stream_id);
+        let mut cached = self.store.cached::<A>(request.stream_id).or_else(|| assumed_new::<A>(&request.command));
         for _ in 0..MAX_ATTEMPTS {
             let is_fresh = cached.is_none();
             let loaded = match cached.take() {
@@ -204,11 +204,14 @@ impl Dispatcher {
         match self.store.append(append).await {
             Ok(Outcome::Stored(place)) => {
                 self.hints.note([partition]);
-                let mut state = loaded.state.clone();
-                for event in events {
-                    state.apply(event);
+                // What has just begun is seldom changed next; what was changed may well be changed again.
+                if !A::begins_stream(&request.command) {
+                    let mut state = loaded.state.clone();
+                    for event in events {
+                        state.apply(event);
+                    }
+                    self.store.remember(request.stream_id, Loaded { state, version: place.version });
                 }
-                self.store.remember(request.stream_id, Loaded { state, version: place.version });
                 Ok(Attempt::Done(receipt(request.stream_id, place)))
             }
             Ok(Outcome::Duplicate(earlier)) => replayed(request, &earlier).map(Attempt::Done),
@@ -290,6 +293,11 @@ impl Dispatcher {
             None => Err(error),
         }
     }
+}
+
+/// The state a command is decided on that begins a stream, as if it had been read.
+fn assumed_new<A: Decider>(command: &A::Command) -> Option<Arc<Loaded<A>>> {
+    A::begins_stream(command).then(|| Arc::new(Loaded { state: A::default(), version: 0 }))
 }
 
 fn holds(precondition: Option<Precondition>, version: i64) -> bool {

@@ -37,6 +37,10 @@ impl Context {
 pub trait Decider: Aggregate<Services = Context> + Clone {
     /// What the command leads to, or why it is refused. An empty list means that nothing changes.
     fn decide(&self, command: &Self::Command, context: &Context) -> Result<Vec<Self::Event>, Self::Error>;
+
+    /// Whether the command begins a stream. It is decided on the empty state without a read; should the stream exist after
+    /// all, the version check of the append finds out.
+    fn begins_stream(command: &Self::Command) -> bool;
 }
 
 /// The body of every `Aggregate::handle` here: decide, then write the events to the sink.

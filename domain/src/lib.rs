@@ -9,6 +9,7 @@
 //!
 //! 1. Name it in the imperative in `<aggregate>/commands.rs`, its fields typed by [`values`].
 //! 2. Write its guards and its event in `<aggregate>/decide.rs`, a line per guard, a refusal in `error.rs` for each.
+//!    Say there, in `begins_stream`, whether it begins a stream.
 //! 3. If it needs a new event: add the struct in `events.rs`, its line in [`event::Event::decode`], and `apply`.
 //! 4. Prove each rule in `domain/tests/<aggregate>.rs` as given / when / then, and the event's stored form in
 //!    `domain/tests/stored_form.rs`; regenerate the schemas with `FITTRACK_BLESS=1 cargo test -p fittrack-schemas`.

@@ -51,6 +51,10 @@ impl Decider for Tally {
     fn decide(&self, command: &usize, _: &Context) -> Result<Vec<Counted>, Infallible> {
         Ok(vec![Counted; *command])
     }
+
+    fn begins_stream(_: &Self::Command) -> bool {
+        false
+    }
 }
 
 #[test]

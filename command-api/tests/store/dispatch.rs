@@ -151,6 +151,19 @@ async fn a_replica_with_stale_memory_decides_on_the_newer_state() {
     assert!(stale.dispatch(rename("Barbara")).await.unwrap().changed);
 }
 
+#[tokio::test]
+async fn a_command_that_begins_a_stream_finds_the_one_that_exists_after_all() {
+    let database = Database::new().await;
+    let first = register();
+    let answer = database.dispatcher().await.dispatch(first.clone()).await.unwrap();
+    // Another replica, which has read nothing.
+    let other = database.dispatcher().await;
+    assert_eq!(other.dispatch(first).await.unwrap(), Receipt { replayed: true, ..answer });
+    let refused = other.dispatch(register()).await;
+    assert!(matches!(refused, Err(DispatchError::Refused(AthleteRefusal::AlreadyRegistered))), "{refused:?}");
+    assert_eq!(database.count("SELECT count(*) FROM events").await, 1);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_client_that_hangs_up_does_not_stop_its_command() {
     let database = Database::new().await;

@@ -18,6 +18,10 @@ impl Decider for Athlete {
             AthleteCommand::UpdateProfile(command) => update_profile(self, command, context),
         }
     }
+
+    fn begins_stream(command: &AthleteCommand) -> bool {
+        matches!(command, AthleteCommand::RegisterAthlete(_))
+    }
 }
 
 fn register(athlete: &Athlete, command: &RegisterAthlete) -> Result<Vec<AthleteEvent>, AthleteRefusal> {

@@ -36,6 +36,10 @@ impl Decider for Workout {
             WorkoutCommand::DeleteWorkout(command) => delete(self, command, context),
         }
     }
+
+    fn begins_stream(command: &WorkoutCommand) -> bool {
+        matches!(command, WorkoutCommand::LogWorkout(_) | WorkoutCommand::ImportWorkout(_))
+    }
 }
 
 fn log(workout: &Workout, command: &LogWorkout, context: &Context) -> Result<Vec<WorkoutEvent>, WorkoutRefusal> {

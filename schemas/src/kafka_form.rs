@@ -1,6 +1,6 @@
 //! An event as a Kafka message: CloudEvents 1.0 in binary mode. Attributes are headers, the value is the payload byte for
 //! byte, the key is the owner id, the Kafka partition is the log partition.
-use std::{collections::HashMap, str::FromStr};
+use std::str::FromStr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use rdkafka::{
@@ -26,10 +26,10 @@ pub enum MessageError {
 /// The headers of an event's message.
 pub fn headers(event: &StoredEvent) -> OwnedHeaders {
     let instant = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::Micros, true);
-    let mut headers = OwnedHeaders::new_with_capacity(18);
+    // `insert` consumes the list; an option lends it out without making an empty one each time.
+    let mut headers = Some(OwnedHeaders::new_with_capacity(18));
     let mut add = |key: &str, value: &str| {
-        headers = std::mem::replace(&mut headers, OwnedHeaders::new_with_capacity(0))
-            .insert(Header { key, value: Some(value) });
+        headers = headers.take().map(|headers| headers.insert(Header { key, value: Some(value) }));
     };
     add("ce_specversion", "1.0");
     add("ce_id", &event.event_id.to_string());
@@ -54,19 +54,13 @@ pub fn headers(event: &StoredEvent) -> OwnedHeaders {
         add("traceparent", traceparent);
     }
     add("content-type", "application/json");
-    headers
+    headers.unwrap_or_default()
 }
 
 /// The event a message carries.
 pub fn read<M: Message>(message: &M) -> Result<StoredEvent, MessageError> {
-    let headers: HashMap<&str, &str> = message
-        .headers()
-        .ok_or(MessageError::Missing("headers"))?
-        .iter()
-        .filter_map(|header| Some((header.key, std::str::from_utf8(header.value?).ok()?)))
-        .collect();
-    let text = |name: &'static str| headers.get(name).copied().ok_or(MessageError::Missing(name));
-    let subject = text("ce_subject")?;
+    let given = Given::of(message.headers().ok_or(MessageError::Missing("headers"))?);
+    let subject = given.text("ce_subject")?;
     let (aggregate_type, aggregate_id) = subject.split_once('/').ok_or(MessageError::Malformed("ce_subject"))?;
     let value = message.payload().ok_or(MessageError::Missing("value"))?;
     let payload = std::str::from_utf8(value)
@@ -74,34 +68,72 @@ pub fn read<M: Message>(message: &M) -> Result<StoredEvent, MessageError> {
         .and_then(|text| RawValue::from_string(text.to_owned()).ok())
         .ok_or(MessageError::Malformed("value"))?;
     Ok(StoredEvent {
-        partition: parsed(&headers, "ce_logpartition")?,
-        position: parsed(&headers, "ce_logposition")?,
+        partition: given.parsed("ce_logpartition")?,
+        position: given.parsed("ce_logposition")?,
         aggregate_type: aggregate_type.to_owned(),
         aggregate_id: aggregate_id.to_owned(),
-        sequence: parsed(&headers, "ce_streamsequence")?,
-        owner_id: parsed(&headers, "ce_partitionkey")?,
-        event_id: parsed(&headers, "ce_id")?,
-        event_type: text("ce_type")?.to_owned(),
-        event_version: text("ce_eventversion")?.to_owned(),
+        sequence: given.parsed("ce_streamsequence")?,
+        owner_id: given.parsed("ce_partitionkey")?,
+        event_id: given.parsed("ce_id")?,
+        event_type: given.text("ce_type")?.to_owned(),
+        event_version: given.text("ce_eventversion")?.to_owned(),
         payload,
         metadata: Metadata {
-            actor: optional(&headers, "ce_actor")?,
-            traceparent: headers.get("traceparent").map(|text| (*text).to_owned()),
-            correlation_id: optional(&headers, "ce_correlationid")?,
+            actor: given.optional("ce_actor")?,
+            traceparent: given.get("traceparent").map(str::to_owned),
+            correlation_id: given.optional("ce_correlationid")?,
             fingerprint: None,
         },
-        command_id: parsed::<Uuid>(&headers, "ce_commandid")?,
-        occurred_at: parsed(&headers, "ce_time")?,
-        recorded_at: parsed(&headers, "ce_recordedtime")?,
+        command_id: given.parsed::<Uuid>("ce_commandid")?,
+        occurred_at: given.instant("ce_time")?,
+        recorded_at: given.instant("ce_recordedtime")?,
     })
 }
 
-fn parsed<T: FromStr>(headers: &HashMap<&str, &str>, name: &'static str) -> Result<T, MessageError> {
-    optional(headers, name)?.ok_or(MessageError::Missing(name))
+/// More headers than an event's message has; what comes after is not ours.
+const MOST_HEADERS: usize = 32;
+
+/// A message's headers as they came. They are few and mostly in the order they are asked for, so looking through them costs
+/// a third of making a map of every message.
+struct Given<'m> {
+    headers: [(&'m str, &'m str); MOST_HEADERS],
+    count: usize,
 }
 
-fn optional<T: FromStr>(headers: &HashMap<&str, &str>, name: &'static str) -> Result<Option<T>, MessageError> {
-    headers.get(name).map(|text| text.parse().map_err(|_| MessageError::Malformed(name))).transpose()
+impl<'m> Given<'m> {
+    fn of(headers: &'m impl Headers) -> Self {
+        let mut given = Self { headers: [("", ""); MOST_HEADERS], count: 0 };
+        for header in headers.iter() {
+            let Some(text) = header.value.and_then(|value| std::str::from_utf8(value).ok()) else { continue };
+            let Some(place) = given.headers.get_mut(given.count) else { break };
+            *place = (header.key, text);
+            given.count += 1;
+        }
+        given
+    }
+
+    /// The last header of this name: who forwards a message may add to it.
+    fn get(&self, name: &str) -> Option<&'m str> {
+        let given = self.headers.get(..self.count).unwrap_or_default();
+        given.iter().rev().find(|(key, _)| *key == name).map(|(_, text)| *text)
+    }
+
+    fn text(&self, name: &'static str) -> Result<&'m str, MessageError> {
+        self.get(name).ok_or(MessageError::Missing(name))
+    }
+
+    fn parsed<T: FromStr>(&self, name: &'static str) -> Result<T, MessageError> {
+        self.text(name)?.parse().map_err(|_| MessageError::Malformed(name))
+    }
+
+    fn optional<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, MessageError> {
+        self.get(name).map(|text| text.parse().map_err(|_| MessageError::Malformed(name))).transpose()
+    }
+
+    fn instant(&self, name: &'static str) -> Result<DateTime<Utc>, MessageError> {
+        let instant = DateTime::parse_from_rfc3339(self.text(name)?).map_err(|_| MessageError::Malformed(name))?;
+        Ok(instant.to_utc())
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use fittrack_runtime::{
     lease::LeaseKeeper,
 };
 use fittrack_schemas::{envelope::StoredEvent, kafka_form};
-use metrics::counter;
+use metrics::{Counter, counter};
 use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     producer::{DeliveryFuture, FutureRecord, Producer as _, PurgeConfig},
@@ -23,6 +23,7 @@ const LOOK_AT_LEASE: Duration = Duration::from_millis(500);
 pub struct Publisher {
     producer: Producer,
     topic: String,
+    published: Counter,
 }
 
 impl Publisher {
@@ -30,7 +31,8 @@ impl Publisher {
     pub fn new(brokers: &str, topic: &str) -> Result<Self, RelayError> {
         let producer =
             kafka::producer(brokers, "command-api-relay").map_err(|error| RelayError::Kafka(error.to_string()))?;
-        Ok(Self { producer, topic: topic.to_owned() })
+        let published = counter!("fittrack_relay_published_total");
+        Ok(Self { producer, topic: topic.to_owned(), published })
     }
 
     /// Sends the events in their order and waits for every acknowledgement.
@@ -61,7 +63,7 @@ impl Publisher {
             };
             match delivered {
                 Some(Ok(Ok(_))) => {
-                    counter!("fittrack_relay_published_total").increment(1);
+                    self.published.increment(1);
                     acknowledged.insert(partition, position);
                 }
                 Some(Ok(Err((error, _)))) => return Err(self.give_up(&error.to_string())),

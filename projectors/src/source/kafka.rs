@@ -1,6 +1,11 @@
 //! Follows the topic of events: partitions are assigned by hand at the checkpoint's offset hint, nothing is ever committed
-//! to Kafka. Messages are handed over the moment they come, together with whatever else has arrived.
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+//! to Kafka. A reader task turns messages into events the moment they come, also while the runner writes what it has; the
+//! runner takes whatever has gathered.
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use fittrack_runtime::kafka::{self, Consumer, ConsumerSettings};
 use fittrack_schemas::kafka_form;
@@ -13,15 +18,18 @@ use rdkafka::{
     message::BorrowedMessage,
 };
 use tokio::time::{Instant, sleep, sleep_until};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 
-use super::{Delivered, MAX_BYTES, MAX_EVENTS, Source, SourceError};
+use super::{
+    Delivered, Source, SourceError,
+    gathered::{Gathered, Room},
+};
 use crate::checkpoint::Start;
 
 /// Fetched ahead by each projection, in KiB.
 const QUEUED_KILOBYTES: u32 = 8_192;
-/// The broker answers at the first byte; this long it waits for one.
-const FETCH_WAIT_MS: u32 = 100;
+/// So many events are read before they are handed over: a backlog comes in pieces that are worked on meanwhile.
+const PIECE: usize = 500;
 /// How long one question to the broker may take.
 const REQUEST: Duration = Duration::from_secs(5);
 /// A pause after an error, so that nobody spins; librdkafka reconnects by itself.
@@ -29,49 +37,100 @@ const AFTER_ERROR: Duration = Duration::from_millis(50);
 
 /// The topic of events as a source.
 pub struct KafkaSource {
-    consumer: Arc<Consumer>,
-    topic: String,
+    topic: Arc<Topic>,
+    gathered: Arc<Gathered>,
+    _reader: AbortOnDropHandle<()>,
+}
+
+/// The consumer and what it is assigned; shared by the source and its reader.
+struct Topic {
+    consumer: Consumer,
+    name: String,
     projection: &'static str,
     /// Where each held partition was told to begin.
-    held: BTreeMap<i32, Offset>,
+    held: Mutex<BTreeMap<i32, Offset>>,
 }
 
 impl KafkaSource {
-    /// A consumer of this topic for a projection; the broker need not be there yet.
+    /// A consumer of this topic for a projection, in a runtime; the broker need not be there yet.
     pub fn new(brokers: &str, topic: &str, projection: &'static str) -> KafkaResult<Self> {
-        let settings = ConsumerSettings {
-            queued_kilobytes: QUEUED_KILOBYTES,
-            fetch_wait_ms: FETCH_WAIT_MS,
-            ..ConsumerSettings::default()
-        };
+        let settings = ConsumerSettings { queued_kilobytes: QUEUED_KILOBYTES, ..ConsumerSettings::default() };
         let consumer = kafka::consumer(brokers, &format!("fittrack-projector-{projection}"), &settings)?;
-        Ok(Self { consumer: Arc::new(consumer), topic: topic.to_owned(), projection, held: BTreeMap::new() })
+        let topic = Arc::new(Topic { consumer, name: topic.to_owned(), projection, held: Mutex::default() });
+        let gathered = Arc::new(Gathered::default());
+        let reader = tokio::spawn(read_ahead(Arc::clone(&topic), Arc::clone(&gathered)));
+        Ok(Self { topic, gathered, _reader: AbortOnDropHandle::new(reader) })
+    }
+}
+
+impl Source for KafkaSource {
+    fn hold(&mut self, starts: &[Start]) -> Result<(), SourceError> {
+        let partitions: Vec<i32> = starts.iter().map(|start| start.partition).collect();
+        self.let_go(&partitions)?;
+        let offset = |start: &Start| match start.next_offset {
+            Some(offset) if offset >= 0 => Offset::Offset(offset),
+            _ => Offset::Beginning,
+        };
+        let offsets = starts.iter().map(|start| (start.partition, offset(start))).collect();
+        self.topic.assign(&mut self.topic.held(), offsets)?;
+        Ok(())
     }
 
-    fn assign(&mut self, offsets: Vec<(i32, Offset)>) -> KafkaResult<()> {
-        let again: Vec<i32> = offsets
-            .iter()
-            .map(|(partition, _)| *partition)
-            .filter(|partition| self.held.contains_key(partition))
-            .collect();
-        self.unassign(&again)?;
+    fn let_go(&mut self, partitions: &[i32]) -> Result<(), SourceError> {
+        self.topic.unassign(&mut self.topic.held(), partitions)?;
+        self.gathered.forget(partitions);
+        Ok(())
+    }
+
+    async fn next(&mut self, until: Instant, stop: &CancellationToken) -> Result<Vec<Delivered>, SourceError> {
+        tokio::select! {
+            biased;
+            taken = self.gathered.take() => Ok(taken?),
+            () = stop.cancelled() => Ok(vec![]),
+            () = sleep_until(until) => Ok(vec![]),
+        }
+    }
+}
+
+/// Gathers what comes, as long as there is room; ends with its source.
+async fn read_ahead(topic: Arc<Topic>, gathered: Arc<Gathered>) {
+    loop {
+        let room = gathered.room().await;
+        let first = topic.consumer.recv().await;
+        let (delivered, bytes, error) = topic.drain(first, room);
+        gathered.add(delivered, bytes);
+        if let Some(error) = error
+            && let Err(fatal) = topic.recover(error).await
+        {
+            gathered.fail(fatal);
+            sleep(AFTER_ERROR).await;
+        }
+    }
+}
+
+impl Topic {
+    fn held(&self) -> MutexGuard<'_, BTreeMap<i32, Offset>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn assign(&self, held: &mut BTreeMap<i32, Offset>, offsets: Vec<(i32, Offset)>) -> KafkaResult<()> {
         if offsets.is_empty() {
             return Ok(());
         }
         let mut list = TopicPartitionList::with_capacity(offsets.len());
         for (partition, offset) in &offsets {
-            list.add_partition_offset(&self.topic, *partition, *offset)?;
+            list.add_partition_offset(&self.name, *partition, *offset)?;
         }
         self.consumer.incremental_assign(&list)?;
-        self.held.extend(offsets);
+        held.extend(offsets);
         Ok(())
     }
 
-    fn unassign(&mut self, partitions: &[i32]) -> KafkaResult<()> {
+    fn unassign(&self, held: &mut BTreeMap<i32, Offset>, partitions: &[i32]) -> KafkaResult<()> {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
-            if self.held.remove(partition).is_some() {
-                list.add_partition(&self.topic, *partition);
+            if held.remove(partition).is_some() {
+                list.add_partition(&self.name, *partition);
             }
         }
         if list.count() == 0 { Ok(()) } else { self.consumer.incremental_unassign(&list) }
@@ -79,14 +138,20 @@ impl KafkaSource {
 
     /// Some offset is not (or not any more) in Kafka: those partitions begin with what Kafka still has. What is repeated
     /// is skipped, what is gone is read from the store.
-    async fn begin_again_where_offsets_are_lost(&mut self) -> KafkaResult<()> {
-        let mut lost = Vec::new();
-        for (partition, offset) in self.held.clone() {
+    async fn begin_again_where_offsets_are_lost(self: &Arc<Self>) -> KafkaResult<()> {
+        let asked_for = self.held().clone();
+        for (partition, offset) in asked_for {
             let Offset::Offset(wanted) = offset else { continue };
-            let (consumer, topic) = (Arc::clone(&self.consumer), self.topic.clone());
-            let asked = tokio::task::spawn_blocking(move || consumer.fetch_watermarks(&topic, partition, REQUEST));
+            let this = Arc::clone(self);
+            let asked =
+                tokio::task::spawn_blocking(move || this.consumer.fetch_watermarks(&this.name, partition, REQUEST));
             let (low, high) = asked.await.unwrap_or(Err(KafkaError::Canceled))?;
-            if wanted < low || wanted > high {
+            if (low..=high).contains(&wanted) {
+                continue;
+            }
+            let mut held = self.held();
+            // It may have been let go, or told to begin elsewhere, while the broker was asked.
+            if held.get(&partition) == Some(&offset) {
                 tracing::warn!(
                     projection = self.projection,
                     partition,
@@ -95,10 +160,11 @@ impl KafkaSource {
                     high,
                     "the offset to go on from is not in Kafka; beginning with what is there"
                 );
-                lost.push((partition, Offset::Beginning));
+                self.unassign(&mut held, &[partition])?;
+                self.assign(&mut held, vec![(partition, Offset::Beginning)])?;
             }
         }
-        self.assign(lost)
+        Ok(())
     }
 
     /// The event of a message, or nothing where it is none.
@@ -130,8 +196,12 @@ impl KafkaSource {
         );
     }
 
-    /// Everything that has arrived, beginning with `first`; the error, if one came first.
-    fn drain(&self, first: KafkaResult<BorrowedMessage<'_>>) -> (Vec<Delivered>, Option<KafkaError>) {
+    /// Everything that has arrived and fits, beginning with `first`, and its bytes; the error, if one came.
+    fn drain(
+        &self,
+        first: KafkaResult<BorrowedMessage<'_>>,
+        room: Room,
+    ) -> (Vec<Delivered>, usize, Option<KafkaError>) {
         let mut stream = self.consumer.stream();
         let (mut delivered, mut bytes) = (Vec::new(), 0);
         let mut arrived = Some(first);
@@ -141,17 +211,17 @@ impl KafkaSource {
                     bytes += message.payload_len();
                     delivered.extend(self.read(&message));
                 }
-                Err(error) => return (delivered, Some(error)),
+                Err(error) => return (delivered, bytes, Some(error)),
             }
-            if delivered.len() >= MAX_EVENTS || bytes >= MAX_BYTES {
+            if delivered.len() >= room.events.min(PIECE) || bytes >= room.bytes {
                 break;
             }
             arrived = stream.next().now_or_never().flatten();
         }
-        (delivered, None)
+        (delivered, bytes, None)
     }
 
-    async fn recover(&mut self, error: KafkaError) -> KafkaResult<()> {
+    async fn recover(self: &Arc<Self>, error: KafkaError) -> KafkaResult<()> {
         match error {
             KafkaError::PartitionEOF(_) => return Ok(()),
             KafkaError::MessageConsumptionFatal(_) => return Err(error),
@@ -165,34 +235,5 @@ impl KafkaSource {
         }
         sleep(AFTER_ERROR).await;
         Ok(())
-    }
-}
-
-impl Source for KafkaSource {
-    fn hold(&mut self, starts: &[Start]) -> Result<(), SourceError> {
-        let offset = |start: &Start| match start.next_offset {
-            Some(offset) if offset >= 0 => Offset::Offset(offset),
-            _ => Offset::Beginning,
-        };
-        self.assign(starts.iter().map(|start| (start.partition, offset(start))).collect())?;
-        Ok(())
-    }
-
-    fn let_go(&mut self, partitions: &[i32]) -> Result<(), SourceError> {
-        self.unassign(partitions)?;
-        Ok(())
-    }
-
-    async fn next(&mut self, until: Instant, stop: &CancellationToken) -> Result<Vec<Delivered>, SourceError> {
-        let (delivered, error) = tokio::select! {
-            biased;
-            first = self.consumer.recv() => self.drain(first),
-            () = stop.cancelled() => return Ok(vec![]),
-            () = sleep_until(until) => return Ok(vec![]),
-        };
-        if let Some(error) = error {
-            self.recover(error).await?;
-        }
-        Ok(delivered)
     }
 }

@@ -1,5 +1,6 @@
 //! Where events come from: Kafka, or the event store itself for the smallest installations.
 //! A source is trusted with speed, never with truth: what it repeats is skipped, what it leaves out is read from the store.
+mod gathered;
 pub mod kafka;
 pub mod store;
 
@@ -12,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 use crate::checkpoint::Start;
 
 /// A delivery has at most so many events; it is handed over with what has arrived, never filled up by waiting.
-pub const MAX_EVENTS: usize = 5_000;
+pub const MAX_EVENTS: usize = 10_000;
 /// A delivery stops growing at so many bytes of payload.
-pub const MAX_BYTES: usize = 4 << 20;
+pub const MAX_BYTES: usize = 8 << 20;
 
 /// One event as it came.
 #[derive(Debug, Clone)]

@@ -32,7 +32,7 @@ pub(super) async fn follow(changes: Arc<Changes>, brokers: &str, stop: &Cancella
 }
 
 async fn session(changes: &Changes, brokers: &str, backoff: &mut Backoff) -> KafkaResult<std::convert::Infallible> {
-    let settings = ConsumerSettings { queued_kilobytes: 4_096, fetch_wait_ms: 500, ..ConsumerSettings::default() };
+    let settings = ConsumerSettings { queued_kilobytes: 4_096, ..ConsumerSettings::default() };
     let consumer = Arc::new(consumer(brokers, "fittrack-query-api", &settings)?);
     consumer.assign(&ends(Arc::clone(&consumer)).await?)?;
     backoff.reset();

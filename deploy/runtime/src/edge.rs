@@ -22,6 +22,7 @@ use tower::{Layer, Service};
 use tracing::Instrument;
 
 use crate::http_metrics::HttpMetrics;
+use crate::linger::Rest;
 use crate::problem::{CATALOGUE, Kind, PROBLEM_JSON, Problem, ProblemCause, kinds};
 use crate::server::PublicLimits;
 use crate::telemetry::panic_message;
@@ -52,6 +53,24 @@ struct Edge {
 impl EdgeLayer {
     pub(crate) fn new(limits: PublicLimits) -> Self {
         Self { edge: Arc::new(Edge { limits, metrics: HttpMetrics::default() }) }
+    }
+}
+
+/// Completes answers that are ready before a request is routed, as the layer completes those of the routes.
+#[derive(Clone)]
+pub struct Finisher {
+    edge: Arc<Edge>,
+}
+
+impl Finisher {
+    /// A finisher for a router under the same limits.
+    pub fn new(limits: PublicLimits) -> Self {
+        Self { edge: Arc::new(Edge { limits, metrics: HttpMetrics::default() }) }
+    }
+
+    /// Adds what every answer has, and counts and logs it under the route that would have answered.
+    pub fn finish<B>(&self, request: &axum::http::Request<B>, route: &str, started: Instant, response: &mut Response) {
+        self.edge.finish(request.method(), route, trace_of(request.headers()), started, response);
     }
 }
 
@@ -93,12 +112,14 @@ where
         let context = RequestContext { trace, instance: Instance::Uri(request.uri().clone()) };
         // At the default level this span is disabled and free; the trace id reaches every line through the task-local context.
         let span = tracing::debug_span!("request", trace_id = %trace, method = %seen.method, route = seen.route());
+        let rest = (!request.body().is_end_stream()).then(|| {
+            DefaultBodyLimit::max(self.edge.limits.body_bytes).apply(&mut request);
+            Rest::of(&mut request)
+        });
         let answer = if uri_bytes(&request) > self.edge.limits.uri_bytes {
+            drop(request);
             None
         } else {
-            if !request.body().is_end_stream() {
-                DefaultBodyLimit::max(self.edge.limits.body_bytes).apply(&mut request);
-            }
             Some(self.inner.call(request))
         };
         let serve = async move {
@@ -106,7 +127,10 @@ where
                 Some(answer) => seen.guarded(answer).await,
                 None => Problem::new(&kinds::URI_TOO_LONG, "path and query are too long").into_response(),
             };
-            seen.finish(trace, &mut response);
+            seen.edge.finish(&seen.method, seen.route(), trace, seen.started, &mut response);
+            if let Some(rest) = rest {
+                rest.discard().await;
+            }
             Ok(response)
         };
         Box::pin(trace::in_request(context, serve.instrument(span)))
@@ -150,40 +174,41 @@ impl Seen {
     fn is_read(&self) -> bool {
         matches!(self.method, Method::GET | Method::HEAD)
     }
+}
 
+impl Edge {
     /// Headers on every answer, one line in the log, one count in the metrics.
-    fn finish(&self, trace: TraceContext, response: &mut Response) {
-        let elapsed = self.started.elapsed();
-        let status = response.status();
-        self.log(status, elapsed, response);
-        self.edge.metrics.record(self.route(), &self.method, status, elapsed);
+    fn finish(&self, method: &Method, route: &str, trace: TraceContext, started: Instant, response: &mut Response) {
+        let elapsed = started.elapsed();
+        log(method, route, elapsed, response);
+        self.metrics.record(route, method, response.status(), elapsed);
         let headers = response.headers_mut();
         for (name, value) in SECURITY_HEADERS {
             headers.entry(name).or_insert(value);
         }
-        if self.edge.limits.hsts {
+        if self.limits.hsts {
             headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
         }
         if let Ok(value) = HeaderValue::try_from(trace.to_traceparent()) {
             headers.insert(TRACEPARENT, value);
         }
     }
+}
 
-    fn log(&self, status: StatusCode, elapsed: Duration, response: &Response) {
-        let milliseconds = elapsed.as_secs_f64() * 1000.0;
-        let status = status.as_u16();
-        let (method, route) = (self.method.as_str(), self.route());
-        if status < 500 {
-            tracing::debug!(method, route, status, milliseconds, "answered");
-            return;
-        }
-        let cause = response.extensions().get::<ProblemCause>().map_or("", |cause| cause.0.as_str());
-        // Shedding load is the system working as designed; anything else of ours is somebody's job.
-        if matches!(status, 503 | 504) {
-            tracing::warn!(method, route, status, milliseconds, cause, "request not served");
-        } else {
-            tracing::error!(method, route, status, milliseconds, cause, "request failed");
-        }
+fn log(method: &Method, route: &str, elapsed: Duration, response: &Response) {
+    let milliseconds = elapsed.as_secs_f64() * 1000.0;
+    let status = response.status().as_u16();
+    let method = method.as_str();
+    if status < 500 {
+        tracing::debug!(method, route, status, milliseconds, "answered");
+        return;
+    }
+    let cause = response.extensions().get::<ProblemCause>().map_or("", |cause| cause.0.as_str());
+    // Shedding load is the system working as designed; anything else of ours is somebody's job.
+    if matches!(status, 503 | 504) {
+        tracing::warn!(method, route, status, milliseconds, cause, "request not served");
+    } else {
+        tracing::error!(method, route, status, milliseconds, cause, "request failed");
     }
 }
 

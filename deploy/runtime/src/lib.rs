@@ -16,6 +16,7 @@ mod jwks;
 pub mod kafka;
 pub mod keys;
 pub mod lease;
+mod linger;
 mod log_format;
 mod patience;
 pub mod pg;

@@ -275,3 +275,30 @@ async fn requests_are_counted_by_route_method_and_status() {
     }
     assert!(page.contains(r#"fittrack_http_request_seconds_count{route="/id/{id}",method="GET"} 2"#), "{page}");
 }
+
+#[tokio::test]
+async fn who_sends_a_whole_unwanted_body_before_listening_gets_its_answer() {
+    const BODY: usize = 8 << 20;
+    let server = Running::public(router()).await;
+    // Refused by its length, by its path, and by its method.
+    for (request, status) in [("POST /hello", 413), ("POST /nowhere", 404), ("POST /panic", 405)] {
+        let mut stream = server.connect().await;
+        let head = format!("{request} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {BODY}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b'x'; BODY]).await.unwrap();
+        let answer = read_to_end(&mut stream).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{request}: {answer}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_asks_before_sending_a_body_is_refused_without_it() {
+    let server = Running::public(router()).await;
+    let mut stream = server.connect().await;
+    let head = "POST /nowhere HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 9000000\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let answer = read_to_end(&mut stream).await;
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    server.stop().await;
+}

@@ -1,0 +1,91 @@
+//! A request that is answered before its body has arrived, because it is refused: the rest is read and thrown away before the
+//! answer goes out, within bounds. A server that closes at once makes the client's system drop the answer unread
+//! (RFC 9112, 9.6), and an app then reports "connection reset" where it was told what to change.
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody};
+use axum::extract::Request;
+use axum::http::header::EXPECT;
+use bytes::Bytes;
+use futures::StreamExt;
+use hyper::body::{Frame, SizeHint};
+
+/// At most so much of an unwanted body is read: more than the longest that any path accepts.
+const MOST_BYTES: usize = 32 << 20;
+/// And for at most so long.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// What a handler has left of a body.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rest {
+    left: Arc<Mutex<Option<Body>>>,
+}
+
+impl Rest {
+    /// Follows the request's body; whatever its handler does not read can be discarded afterwards.
+    pub(crate) fn of(request: &mut Request) -> Self {
+        let rest = Self::default();
+        let asks_first = request.headers().contains_key(EXPECT);
+        let body = Some(std::mem::take(request.body_mut()));
+        *request.body_mut() = Body::new(Watched { body, rest: rest.clone(), may_come_unasked: !asks_first });
+        rest
+    }
+
+    /// Reads what is left, to its end or one of the bounds, and forgets it.
+    pub(crate) async fn discard(self) {
+        let left = self.left.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(body) = left else { return };
+        let mut chunks = body.into_data_stream();
+        let reading = async {
+            let mut bytes = 0;
+            while let Some(Ok(chunk)) = chunks.next().await {
+                bytes += chunk.len();
+                if bytes > MOST_BYTES {
+                    return;
+                }
+            }
+        };
+        // Too late or too long: then the connection is closed on it.
+        let _ = tokio::time::timeout(LONGEST, reading).await;
+    }
+}
+
+/// A body that gives what is left of it back when it is dropped.
+struct Watched {
+    body: Option<Body>,
+    rest: Rest,
+    /// A client that waits for `100 Continue` sends nothing until its body is asked for.
+    may_come_unasked: bool,
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        self.may_come_unasked = true;
+        match &mut self.body {
+            Some(body) => Pin::new(body).poll_frame(cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(HttpBody::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.as_ref().map(HttpBody::size_hint).unwrap_or_default()
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if let Some(body) = self.body.take().filter(|body| self.may_come_unasked && !body.is_end_stream()) {
+            *self.rest.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+        }
+    }
+}

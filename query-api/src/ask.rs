@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use axum::body::Body;
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, MatchedPath};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK, VARY};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
@@ -20,17 +20,19 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::cache::stamps::Stamp;
-use crate::cache::{Answer, Key, Loaded};
+use crate::cache::{Answer, Kept, Key, Loaded};
 use crate::conditional::none_match_names;
 use crate::read_model::ReadModel;
 
-const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
+/// The header that names what the answer must contain.
+pub const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
 const FRESHNESS: HeaderName = HeaderName::from_static("freshness");
 /// Kept by the client alone, asked about each time.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 const BY_CALLER: HeaderValue = HeaderValue::from_static("authorization");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-const TOKEN_PARAMETER: &str = "consistency_token=";
+/// The same as a query parameter.
+pub const TOKEN_PARAMETER: &str = "consistency_token=";
 
 /// What a query asks, besides who.
 #[derive(Debug)]
@@ -40,6 +42,7 @@ pub struct Ask {
     without_token: Option<String>,
     none_match: Option<HeaderValue>,
     token: Option<ConsistencyToken>,
+    route: MatchedPath,
 }
 
 /// Whose answer it is.
@@ -57,7 +60,7 @@ impl Ask {
         &self,
         app: &App,
         whose: Whose,
-        models: &[ReadModel],
+        models: &'static [ReadModel],
         load: impl Fn() -> F,
     ) -> Result<Response, Problem>
     where
@@ -68,8 +71,9 @@ impl Ask {
             Whose::Callers(caller) => Some(caller),
             Whose::Everybodys => None,
         };
-        let loaded = app.cache.get_or_load(Key { caller, target: self.target() }, load).await?;
-        Ok(self.respond(app, models, &loaded.answer))
+        let load = || async { Ok(Kept { loaded: load().await?, route: self.route.as_str().into(), models }) };
+        let kept = app.cache.get_or_load(Key { caller, target: self.target() }, load).await?;
+        Ok(self.respond(app, models, &kept.loaded.answer))
     }
 
     /// Waits until these read models hold what the query's token names, where it has one.
@@ -82,31 +86,12 @@ impl Ask {
 
     /// Whether the client holds the version with this tag already.
     pub fn holds(&self, etag: &HeaderValue) -> bool {
-        self.none_match.as_ref().is_some_and(|names| none_match_names(names.as_bytes(), etag.as_bytes()))
+        names(self.none_match.as_ref(), etag)
     }
 
     /// 200 with the answer, or 304 where the client holds it.
     pub fn respond(&self, app: &App, models: &[ReadModel], answer: &Answer) -> Response {
-        let unchanged = self.holds(&answer.etag);
-        let mut response = Response::new(if unchanged { Body::empty() } else { Body::from(answer.body.clone()) });
-        if unchanged {
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-        }
-        let headers = response.headers_mut();
-        headers.reserve(16);
-        if !unchanged {
-            headers.insert(CONTENT_TYPE, answer.content_type.clone());
-        }
-        headers.insert(ETAG, answer.etag.clone());
-        headers.insert(CACHE_CONTROL, REVALIDATE);
-        headers.insert(VARY, BY_CALLER);
-        if let Some(link) = &answer.link {
-            headers.insert(LINK, link.clone());
-        }
-        if let Some(behind_ms) = app.changes.progress().behind_ms(models, clock::now()) {
-            headers.insert(FRESHNESS, HeaderValue::from(behind_ms));
-        }
-        response
+        respond(app, models, answer, self.none_match.as_ref())
     }
 
     /// The query's parameters; 400 that names an unknown, doubled or refused one.
@@ -162,8 +147,38 @@ impl<S: Send + Sync> FromRequestParts<S> for Ask {
             // Several lines of a list header are one list.
             _ => joined(parts.headers.get_all(IF_NONE_MATCH).iter()),
         };
-        Ok(Self { uri, without_token, none_match, token })
+        let no_route = || Problem::internal("a query came by no route");
+        let route = parts.extensions.get::<MatchedPath>().cloned().ok_or_else(no_route)?;
+        Ok(Self { uri, without_token, none_match, token, route })
     }
+}
+
+/// 200 with the answer, or 304 where `If-None-Match` names it.
+pub fn respond(app: &App, models: &[ReadModel], answer: &Answer, none_match: Option<&HeaderValue>) -> Response {
+    let unchanged = names(none_match, &answer.etag);
+    let mut response = Response::new(if unchanged { Body::empty() } else { Body::from(answer.body.clone()) });
+    if unchanged {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let headers = response.headers_mut();
+    headers.reserve(16);
+    if !unchanged {
+        headers.insert(CONTENT_TYPE, answer.content_type.clone());
+    }
+    headers.insert(ETAG, answer.etag.clone());
+    headers.insert(CACHE_CONTROL, REVALIDATE);
+    headers.insert(VARY, BY_CALLER);
+    if let Some(link) = &answer.link {
+        headers.insert(LINK, link.clone());
+    }
+    if let Some(behind_ms) = app.changes.progress().behind_ms(models, clock::now()) {
+        headers.insert(FRESHNESS, HeaderValue::from(behind_ms));
+    }
+    response
+}
+
+fn names(none_match: Option<&HeaderValue>, etag: &HeaderValue) -> bool {
+    none_match.is_some_and(|names| none_match_names(names.as_bytes(), etag.as_bytes()))
 }
 
 fn joined<'a>(lines: impl Iterator<Item = &'a HeaderValue>) -> Option<HeaderValue> {

@@ -10,12 +10,14 @@ use std::time::Duration;
 use axum::http::HeaderValue;
 use bytes::Bytes;
 use fittrack_runtime::problem::Problem;
+use futures::FutureExt;
 use metrics::Counter;
 use moka::Equivalent;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::stamps::{Stamp, Stamps};
+use crate::read_model::ReadModel;
 
 pub mod stamps;
 
@@ -50,6 +52,17 @@ pub struct Loaded {
     pub stamp: Stamp,
 }
 
+/// A kept answer, and what is needed to send it before its request is routed.
+#[derive(Debug)]
+pub struct Kept {
+    /// The answer.
+    pub loaded: Loaded,
+    /// The route that gave it, as metrics call it.
+    pub route: Box<str>,
+    /// The read models it was read from.
+    pub models: &'static [ReadModel],
+}
+
 /// What an answer is found by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Key<'a> {
@@ -74,7 +87,7 @@ impl Equivalent<OwnedKey> for Key<'_> {
 /// The cache; shared by all requests.
 #[derive(Debug)]
 pub struct Cache {
-    entries: moka::future::Cache<OwnedKey, Arc<Loaded>>,
+    entries: moka::future::Cache<OwnedKey, Arc<Kept>>,
     stamps: Arc<Stamps>,
     loads: Semaphore,
     hits: Counter,
@@ -102,13 +115,22 @@ impl Cache {
         &self.stamps
     }
 
+    /// The kept answer of this key, where there is one and it is good; without waiting for anything.
+    pub fn ready(&self, key: Key<'_>) -> Option<Arc<Kept>> {
+        let kept = self.entries.get(&key).now_or_never()??;
+        self.stamps.holds(&kept.loaded.stamp).then(|| {
+            self.hits.increment(1);
+            kept
+        })
+    }
+
     /// The answer of this key: a kept one that is still good, or what `load` gives. Refuses with 503 where too many load already.
-    pub async fn get_or_load<F>(&self, key: Key<'_>, load: impl Fn() -> F) -> Result<Arc<Loaded>, Problem>
+    pub async fn get_or_load<F>(&self, key: Key<'_>, load: impl Fn() -> F) -> Result<Arc<Kept>, Problem>
     where
-        F: Future<Output = Result<Loaded, Problem>>,
+        F: Future<Output = Result<Kept, Problem>>,
     {
         if let Some(kept) = self.entries.get(&key).await {
-            if self.stamps.holds(&kept.stamp) {
+            if self.stamps.holds(&kept.loaded.stamp) {
                 self.hits.increment(1);
                 return Ok(kept);
             }
@@ -118,7 +140,7 @@ impl Cache {
         self.misses.increment(1);
         // A load we only joined may have read before the change we were woken for: then once more, and that load began after we came.
         match self.load(key, &load).await {
-            (Ok(loaded), joined) if !joined || self.stamps.holds(&loaded.stamp) => Ok(loaded),
+            (Ok(kept), joined) if !joined || self.stamps.holds(&kept.loaded.stamp) => Ok(kept),
             (Err(problem), false) => Err(problem),
             _ => {
                 self.entries.invalidate(&key).await;
@@ -128,9 +150,9 @@ impl Cache {
     }
 
     /// One load for all who ask at the same time, and whether it was somebody else's.
-    async fn load<F>(&self, key: Key<'_>, load: &impl Fn() -> F) -> (Result<Arc<Loaded>, Problem>, bool)
+    async fn load<F>(&self, key: Key<'_>, load: &impl Fn() -> F) -> (Result<Arc<Kept>, Problem>, bool)
     where
-        F: Future<Output = Result<Loaded, Problem>>,
+        F: Future<Output = Result<Kept, Problem>>,
     {
         let joined = AtomicBool::new(true);
         let owned = OwnedKey { caller: key.caller, target: key.target.into() };
@@ -141,15 +163,15 @@ impl Cache {
             load().await.map(Arc::new)
         };
         let outcome = self.entries.try_get_with(owned, once).await.map_err(|shared: Arc<Problem>| (*shared).clone());
-        if outcome.as_ref().is_ok_and(|loaded| loaded.answer.body.len() > MAX_KEPT_BYTES) {
+        if outcome.as_ref().is_ok_and(|kept| kept.loaded.answer.body.len() > MAX_KEPT_BYTES) {
             self.entries.invalidate(&key).await;
         }
         (outcome, joined.into_inner())
     }
 }
 
-fn weight(key: &OwnedKey, loaded: &Arc<Loaded>) -> u32 {
-    u32::try_from(ENTRY_BYTES + key.target.len() + loaded.answer.body.len()).unwrap_or(u32::MAX)
+fn weight(key: &OwnedKey, kept: &Arc<Kept>) -> u32 {
+    u32::try_from(ENTRY_BYTES + key.target.len() + kept.loaded.answer.body.len()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

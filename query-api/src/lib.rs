@@ -44,6 +44,7 @@ pub mod problems;
 pub mod progress;
 pub mod queries;
 pub mod read_model;
+pub mod ready;
 pub mod routes;
 pub mod serve;
 pub mod settings;

@@ -13,6 +13,7 @@ use fittrack_runtime::server::{self, ServerLimits};
 
 use crate::app::App;
 use crate::changes::follow;
+use crate::ready::ReadyFirst;
 use crate::routes;
 use crate::settings::Settings;
 
@@ -48,7 +49,8 @@ pub async fn serve(settings: Settings) -> Result<ExitCode, Box<dyn Error + Send 
 
     let listener = server::bind(settings.listen).await?;
     tracing::info!(listen = %settings.listen, "serving");
-    let serving = server::serve(listener, routes::router(app), ServerLimits::default(), shutdown.token());
+    let application = ReadyFirst::new(app.clone(), routes::router(app));
+    let serving = server::serve(listener, application, ServerLimits::default(), shutdown.token());
     shutdown.spawn("public API", serving);
     Ok(process.run_until_done().await)
 }

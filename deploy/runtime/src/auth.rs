@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::{FromRef, FromRequestParts};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use jsonwebtoken::{Algorithm, Header, Validation};
 use moka::Expiry;
-use moka::future::Cache;
+use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
@@ -116,6 +117,12 @@ struct Verified {
     expires_at: i64,
 }
 
+impl Verified {
+    fn has_expired(&self) -> bool {
+        clock::now().timestamp() > self.expires_at + LEEWAY_SECONDS
+    }
+}
+
 impl Verifier {
     /// A verifier of tokens by `issuer` for `audience`. With a URL it knows no key until [`Verifier::keep_fresh`] has run.
     pub fn new(source: JwksSource, issuer: &str, audience: &str) -> Result<Self, JwksError> {
@@ -134,14 +141,20 @@ impl Verifier {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(AuthError::Invalid);
         }
-        let digest: [u8; 32] = Sha256::digest(token).into();
-        if let Some(known) = self.inner.verified.get(&digest).await {
-            let expired = clock::now().timestamp() > known.expires_at + LEEWAY_SECONDS;
-            return if expired { Err(AuthError::Expired) } else { Ok(known.caller) };
+        let digest = digest(token);
+        if let Some(known) = self.inner.verified.get(&digest) {
+            return if known.has_expired() { Err(AuthError::Expired) } else { Ok(known.caller) };
         }
         let verified = self.check(token).await?;
-        self.inner.verified.insert(digest, verified.clone()).await;
+        self.inner.verified.insert(digest, verified.clone());
         Ok(verified.caller)
+    }
+
+    /// Who calls, where the token was verified a moment ago and is still good; without waiting for anything.
+    pub fn remembered(&self, headers: &HeaderMap) -> Option<Caller> {
+        let token = bearer(headers).ok()??;
+        let known = self.inner.verified.get(&digest(token))?;
+        (!known.has_expired()).then_some(known.caller)
     }
 
     /// Fetches the issuer's keys until they are known (however late the issuer starts), then every five minutes; runs until cancelled.
@@ -198,6 +211,28 @@ impl Verifier {
     }
 }
 
+/// Tokens are remembered by their hash, so that memory holds none that could be used.
+fn digest(token: &str) -> [u8; 32] {
+    Sha256::digest(token).into()
+}
+
+/// The token of the one `Authorization: Bearer` header; none where there is no such header.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
+    let mut given = headers.get_all(AUTHORIZATION).iter();
+    let Some(header) = given.next() else { return Ok(None) };
+    if given.next().is_some() {
+        return Err(Problem::invalid_token("send one `Authorization` header"));
+    }
+    let token = header
+        .to_str()
+        .ok()
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim())
+        .ok_or_else(|| Problem::invalid_token("expected `Authorization: Bearer <token>`"))?;
+    Ok(Some(token))
+}
+
 /// The key id of a header that says nothing we do not expect: one algorithm, one type, no key or address of its own, nothing critical.
 fn acceptable_kid(header: &Header) -> Option<&str> {
     let ours =
@@ -241,18 +276,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let mut given = parts.headers.get_all(AUTHORIZATION).iter();
-        let Some(header) = given.next() else { return Ok(Self(None)) };
-        if given.next().is_some() {
-            return Err(Problem::invalid_token("send one `Authorization` header"));
-        }
-        let token = header
-            .to_str()
-            .ok()
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim())
-            .ok_or_else(|| Problem::invalid_token("expected `Authorization: Bearer <token>`"))?;
+        let Some(token) = bearer(&parts.headers)? else { return Ok(Self(None)) };
         Ok(Self(Some(Verifier::from_ref(state).verify(token).await?)))
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::Request;
 use axum::http::{Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
@@ -24,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use crate::edge::EdgeLayer;
+pub use crate::edge::Finisher;
 use crate::patience::{Limits, Patience, PatientStream};
 use crate::problem::Problem;
 
@@ -97,10 +99,21 @@ pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         .map_err(|error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}")))
 }
 
+/// A router, or what a service puts in front of it.
+pub trait Application:
+    Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
+{
+}
+
+impl<S> Application for S where
+    S: Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone + Send + Sync + 'static
+{
+}
+
 /// Serves until the token is cancelled, then lets requests under way end within the drain limit.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    application: impl Application,
     limits: ServerLimits,
     token: CancellationToken,
 ) -> io::Result<()> {
@@ -123,7 +136,8 @@ pub async fn serve(
             refused.increment(1);
             continue;
         };
-        let connection = Connection { router: router.clone(), limits, drain: token.clone(), abort: abort.clone() };
+        let (drain, abort) = (token.clone(), abort.clone());
+        let connection = Connection { application: application.clone(), limits, drain, abort };
         let open = open.clone();
         connections.spawn(async move {
             open.increment(1.0);
@@ -142,20 +156,20 @@ pub async fn serve(
     Ok(())
 }
 
-struct Connection {
-    router: Router,
+struct Connection<A> {
+    application: A,
     limits: ServerLimits,
     drain: CancellationToken,
     abort: CancellationToken,
 }
 
-impl Connection {
+impl<A: Application> Connection<A> {
     async fn serve(self, stream: TcpStream) {
         // Without this, small answers wait for the client's delayed acknowledgement.
         let _ = stream.set_nodelay(true);
         let patience = Patience::new();
         let io = TokioIo::new(PatientStream::new(stream, Arc::clone(&patience)));
-        let service = service_fn(|request| answer(self.router.clone(), Arc::clone(&patience), request));
+        let service = service_fn(|request| answer(self.application.clone(), Arc::clone(&patience), request));
         let mut connection = pin!(
             http1::Builder::new()
                 .header_read_timeout(None)
@@ -206,7 +220,7 @@ impl ServerLimits {
 }
 
 async fn answer(
-    mut router: Router,
+    mut application: impl Application,
     patience: Arc<Patience>,
     request: hyper::Request<Incoming>,
 ) -> Result<Response, Infallible> {
@@ -219,7 +233,7 @@ async fn answer(
     }
     patience.request_begins();
     let _serving = Serving(patience);
-    router.call(request.map(Body::new)).await
+    application.call(request.map(Body::new)).await
 }
 
 async fn not_found() -> Problem {

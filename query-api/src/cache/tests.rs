@@ -17,11 +17,11 @@ fn key(target: &str) -> Key<'_> {
     Key { caller: Some(OWNER), target }
 }
 
-fn loaded(cache: &Cache, body: impl Into<Bytes>) -> Loaded {
+fn loaded(cache: &Cache, body: impl Into<Bytes>) -> Kept {
     let stamp = cache.stamps().of_owner(ReadModel::Workouts, OWNER);
     let text = HeaderValue::from_static("text/plain");
     let answer = Answer { body: body.into(), content_type: text, etag: HeaderValue::from_static("\"1\""), link: None };
-    Loaded { answer, stamp }
+    Kept { loaded: Loaded { answer, stamp }, route: "/a".into(), models: &[ReadModel::Workouts] }
 }
 
 fn commit(cache: &Cache) {
@@ -36,7 +36,7 @@ fn commit(cache: &Cache) {
 
 async fn body_of(cache: &Cache, target: &str, body: &'static str) -> Bytes {
     let load = || async { Ok(loaded(cache, body)) };
-    cache.get_or_load(key(target), load).await.unwrap().answer.body.clone()
+    cache.get_or_load(key(target), load).await.unwrap().loaded.answer.body.clone()
 }
 
 #[tokio::test]
@@ -55,7 +55,7 @@ async fn callers_do_not_see_each_others_answers() {
     body_of(&cache, "/a", "hers").await;
     let other = Key { caller: Some(Uuid::from_u128(8)), target: "/a" };
     let his = cache.get_or_load(other, || async { Ok(loaded(&cache, "his")) }).await.unwrap();
-    assert_eq!(his.answer.body, "his");
+    assert_eq!(his.loaded.answer.body, "his");
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn a_load_that_began_before_the_notice_is_never_served_afterwards() {
         Ok(early)
     });
     // then he who asked before the notice may see it, and nobody after
-    assert_eq!(old.await.unwrap().answer.body, "old");
+    assert_eq!(old.await.unwrap().loaded.answer.body, "old");
     assert_eq!(body_of(&cache, "/a", "new").await, "new");
 }
 
@@ -86,7 +86,7 @@ async fn who_joins_a_load_that_began_before_the_change_he_knows_of_gets_a_new_on
                     go_on.notified().await;
                     if early_fails { Err(Problem::not_found("not there yet")) } else { Ok(early) }
                 };
-                cache.get_or_load(key("/a"), load).await.map(|loaded| loaded.answer.body.clone())
+                cache.get_or_load(key("/a"), load).await.map(|kept| kept.loaded.answer.body.clone())
             }
         });
         began.notified().await;
@@ -113,7 +113,7 @@ async fn many_who_miss_at_once_cause_one_load() {
                     gate.notified().await;
                     Ok(loaded(&cache, "once"))
                 };
-                cache.get_or_load(key("/a"), load).await.unwrap().answer.body.clone()
+                cache.get_or_load(key("/a"), load).await.unwrap().loaded.answer.body.clone()
             })
         })
         .collect();

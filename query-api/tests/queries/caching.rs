@@ -1,7 +1,10 @@
 //! Ready answers: kept while nothing changed, never served after a notice, asked about by their tag.
+use axum::Router;
 use axum::http::Method;
 use fittrack_domain::partition::{DEFAULT_PARTITIONS, partition_of};
 use fittrack_schemas::notice::ChangeNotice;
+
+use query_api::ready::ReadyFirst;
 
 use crate::stage::{Athlete, Stage, Workout, notice};
 
@@ -103,4 +106,42 @@ async fn what_the_client_holds_is_not_sent_again() {
         assert_eq!((head.status.as_u16(), head.body.len(), head.header("etag")), (200, 0, tag.as_str()));
         assert_eq!(head.header("content-length"), full.body.len().to_string());
     }
+}
+
+#[tokio::test]
+async fn a_kept_answer_needs_no_router_and_everything_else_does() {
+    let mut stage = Stage::new().await;
+    let (anna, ben) = (stage.athlete("Anna").await, stage.athlete("Ben").await);
+    let paths = ["/v1/me", "/v1/leaderboards/distance_m?period=week"];
+    let mut routed = Vec::new();
+    for path in paths {
+        routed.push(stage.get(path, &anna).await);
+    }
+    // Behind this one there is nothing: what is not ready is answered 404.
+    stage.router = ReadyFirst::new(stage.app.clone(), Router::new());
+    for (path, routed) in paths.iter().zip(routed) {
+        let ready = stage.get(path, &anna).await;
+        assert_eq!((ready.status, &ready.body), (routed.status, &routed.body), "{path}");
+        let names = |headers: &axum::http::HeaderMap| {
+            let mut names: Vec<String> = headers.keys().map(ToString::to_string).collect();
+            names.retain(|name| name != "content-length"); // added when it is sent
+            names.sort();
+            names
+        };
+        assert_eq!(names(&ready.headers), names(&routed.headers), "{path}");
+        assert_eq!(stage.get_with(path, &anna, &[("if-none-match", ready.header("etag"))]).await.status, 304);
+    }
+    let unready = [
+        stage.get("/v1/me", &ben).await,
+        stage.get("/v1/leaderboards/distance_m?period=week", &ben).await, // his token was never checked
+        stage.get("/v1/workouts", &anna).await,
+        stage.get_with("/v1/me", &anna, &[("consistency-token", "v1.0-0")]).await,
+        stage.get("/v1/me?consistency_token=v1.0-0", &anna).await,
+        stage.send(Method::HEAD, "/v1/me", Some(&anna), &[]).await,
+        stage.send(Method::DELETE, "/v1/me", Some(&anna), &[]).await,
+        stage.send(Method::GET, "/v1/me", None, &[]).await,
+    ];
+    assert!(unready.iter().all(|reply| reply.status == 404), "{unready:?}");
+    stage.notify(&notice("profiles", 1, 2, &[anna.id]));
+    assert_eq!(stage.get("/v1/me", &anna).await.status, 404);
 }

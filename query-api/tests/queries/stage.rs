@@ -1,7 +1,6 @@
 //! What a test stands on: databases, the app over them, athletes with tokens, and rows as projectors leave them.
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use chrono::{DateTime, NaiveDate, Utc};
@@ -13,6 +12,7 @@ use fittrack_runtime::pg::{self, PoolSettings};
 use fittrack_schemas::migrations;
 use fittrack_schemas::notice::ChangeNotice;
 use query_api::app::App;
+use query_api::ready::ReadyFirst;
 use query_api::routes;
 use serde_json::Value;
 use sqlx::migrate::Migrator;
@@ -27,7 +27,7 @@ const AUDIENCE: &str = "fittrack";
 /// a checkpoint of everybody's.
 pub struct Stage {
     pub app: App,
-    pub router: Router,
+    pub router: ReadyFirst,
     /// The read models, as their owner.
     pub read_models: PgPool,
     /// The recordings, as their owner.
@@ -116,7 +116,7 @@ impl Stage {
         let key = SigningKey::from_pem(&SigningKey::generate_pem().unwrap()).unwrap();
         let verifier = Verifier::new(JwksSource::Keys(key.jwk_set()), ISSUER, AUDIENCE).unwrap();
         let app = App::new(verifier, reader(read_models), reader(recordings), 8 << 20);
-        let router = routes::router(app.clone());
+        let router = ReadyFirst::new(app.clone(), routes::router(app.clone()));
         let stage = Self { app, router, read_models: owner(read_models), recordings: owner(recordings), key };
         let seeded = "INSERT INTO checkpoints (worker, partition, position, as_of)
                       SELECT name || '.v1', partition, 0, now() FROM read_models, generate_series(0, 31) AS partition";

@@ -11,11 +11,12 @@ use fittrack_schemas::migrations;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    audit,
     parked::{self, Parked},
     registry::{PROJECTIONS, Registered},
     serve,
     settings::{self, OperatorSettings, RunSettings, SETTINGS},
-    status,
+    status, watch,
 };
 
 /// How long `migrate` waits for the database to answer.
@@ -52,12 +53,24 @@ enum Command {
         /// Print JSON
         #[arg(long)]
         json: bool,
+        /// Show it every second, with the pace and when each will have caught up, until Ctrl-C
+        #[arg(long, conflicts_with = "json")]
+        watch: bool,
     },
     /// Bring the read models' database to the newest schema, as its owner
     Migrate,
     /// Events that a projection could not take
     #[command(subcommand)]
     Parked(Parked),
+    /// What operators decided, and why: the newest decisions, the last one first
+    Audit {
+        /// At most so many
+        #[arg(long, value_name = "COUNT", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// List every setting, as a Markdown table
     Settings,
 }
@@ -115,9 +128,12 @@ async fn dispatch(command: Command) -> Result<ExitCode, Failure> {
             let settings = RunSettings::read(Source::from_env(), !from_store)?;
             Ok(serve::run(settings, chosen(&projection), from_store).await?)
         }
-        Command::Status { json } => print_status(&OperatorSettings::read(Source::from_env())?, json).await,
+        Command::Status { json, watch } => {
+            print_status(&OperatorSettings::read(Source::from_env())?, json, watch).await
+        }
         Command::Migrate => migrate(&settings::read_models_owner(Source::from_env())?).await,
         Command::Parked(command) => parked::run(command, &OperatorSettings::read(Source::from_env())?).await,
+        Command::Audit { limit, json } => print_audit(&OperatorSettings::read(Source::from_env())?, limit, json).await,
         Command::Settings => {
             print!("{}", config::describe(SETTINGS));
             Ok(ExitCode::SUCCESS)
@@ -131,13 +147,28 @@ fn chosen(names: &[String]) -> Vec<Registered> {
     PROJECTIONS.into_iter().filter(wanted).collect()
 }
 
-async fn print_status(settings: &OperatorSettings, json: bool) -> Result<ExitCode, Failure> {
+async fn print_status(settings: &OperatorSettings, json: bool, watch: bool) -> Result<ExitCode, Failure> {
     let (store, read_models) = serve::pools(&settings.databases, "status", 1, 1)?;
+    if watch {
+        watch::watch(&store, &read_models).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let statuses = status::read(&store, &read_models).await?;
     if json {
         println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "projections": statuses }))?);
     } else {
-        print!("{}", status::table(&statuses));
+        print!("{}", status::table(&statuses, &[]));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn print_audit(settings: &OperatorSettings, limit: u32, json: bool) -> Result<ExitCode, Failure> {
+    let (_, read_models) = serve::pools(&settings.databases, "audit", 1, 1)?;
+    let entries = audit::newest(&read_models, limit).await?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "decisions": entries }))?);
+    } else {
+        print!("{}", audit::table(&entries));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -23,6 +23,7 @@
 //! let totals = Registered::named("totals").map(|totals| totals.worker());
 //! assert_eq!(totals.as_deref(), Some("totals.v1"));
 //! ```
+pub mod audit;
 pub mod checkpoint;
 pub mod cli;
 pub mod event_log;
@@ -37,3 +38,4 @@ pub mod serve;
 pub mod settings;
 pub mod source;
 pub mod status;
+pub mod watch;

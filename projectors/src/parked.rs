@@ -1,7 +1,7 @@
 //! `projectors parked`: what operators see of the parking lot and do with it.
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use fittrack_runtime::kafka;
 use fittrack_schemas::topics;
 use sqlx::PgPool;
@@ -9,19 +9,40 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
+    audit::Operator,
     cli::{Failure, projection_names},
     notices::Notices,
-    parking::{list, retry, sql},
+    parking::{
+        list,
+        retry::{self, RetryError},
+        show::{self, Shown},
+        sql,
+    },
     registry::Registered,
     serve,
     settings::OperatorSettings,
 };
+
+const UTC: &str = "%Y-%m-%d %H:%M:%S UTC";
+const NO_SUCH_PROJECTION: &str = "this program has no such projection";
 
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Parked {
     /// What is parked, grouped by cause
     List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// An owner's parked event: itself, why it failed, what waits behind it, and the owner's rows before it
+    Show {
+        /// Whose
+        #[arg(long, value_name = "ID")]
+        owner: Uuid,
+        /// Only this projection's
+        #[arg(long, value_name = "NAME", value_parser = projection_names())]
+        projection: Option<String>,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -34,6 +55,14 @@ pub enum Parked {
         /// Only this projection's
         #[arg(long, value_name = "NAME", value_parser = projection_names())]
         projection: Option<String>,
+        /// Try it in a transaction that is rolled back, and say what would come of it
+        #[arg(long)]
+        dry_run: bool,
+        /// Why, for `projectors audit`
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        #[command(flatten)]
+        by: By,
     },
     /// Give up an owner's parked events for good: the read models will never show them
     Discard {
@@ -43,7 +72,26 @@ pub enum Parked {
         /// Only this projection's
         #[arg(long, value_name = "NAME", value_parser = projection_names())]
         projection: Option<String>,
+        /// Why, for `projectors audit`
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+        #[command(flatten)]
+        by: By,
     },
+}
+
+/// Who decides.
+#[derive(Debug, Args)]
+pub struct By {
+    /// Your name, for `projectors audit`
+    #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
+    by: String,
+}
+
+impl By {
+    fn operator(self, reason: Option<String>) -> Operator {
+        Operator { name: self.by, reason }
+    }
 }
 
 /// Runs one of them.
@@ -51,8 +99,16 @@ pub(crate) async fn run(command: Parked, settings: &OperatorSettings) -> Result<
     let (_, read_models) = serve::pools(&settings.databases, "parked", 1, 2)?;
     match command {
         Parked::List { json } => list(&read_models, json).await,
-        Parked::Retry { owner, projection } => retry(&read_models, owner, worker(projection), settings).await,
-        Parked::Discard { owner, projection } => discard(&read_models, owner, worker(projection)).await,
+        Parked::Show { owner, projection, json } => show(&read_models, owner, worker(projection), json).await,
+        Parked::Retry { owner, projection, dry_run: true, .. } => {
+            dry_run(&read_models, owner, worker(projection)).await
+        }
+        Parked::Retry { owner, projection, reason, by, .. } => {
+            retry(&read_models, owner, worker(projection), &by.operator(reason), settings).await
+        }
+        Parked::Discard { owner, projection, reason, by } => {
+            discard(&read_models, owner, worker(projection), &by.operator(Some(reason))).await
+        }
     }
 }
 
@@ -71,7 +127,7 @@ async fn list(read_models: &PgPool, json: bool) -> Result<ExitCode, Failure> {
     }
     for cause in causes {
         let examples: Vec<String> = cause.examples.iter().map(Uuid::to_string).collect();
-        println!("{}  {}  since {}", cause.worker, cause.event_type, cause.since.format("%Y-%m-%d %H:%M:%S UTC"));
+        println!("{}  {}  since {}", cause.worker, cause.event_type, cause.since.format(UTC));
         println!("  cause   {}", cause.error);
         println!("  parked  {} events of {} owners", cause.events, cause.owners);
         println!("  owners  {}", examples.join(" "));
@@ -79,10 +135,77 @@ async fn list(read_models: &PgPool, json: bool) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+async fn show(read_models: &PgPool, owner: Uuid, worker: Option<String>, json: bool) -> Result<ExitCode, Failure> {
+    let mut connection = read_models.acquire().await?;
+    let mut shown = Vec::new();
+    for (worker, partition, owner_id) in sql::keys(&mut connection, worker.as_deref(), Some(owner)).await? {
+        shown.extend(show::show(&mut connection, &worker, partition, owner_id).await?);
+    }
+    if shown.is_empty() {
+        return Err(nothing_parked(owner));
+    }
+    if json {
+        println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "parked": shown }))?);
+    } else {
+        for one in shown {
+            print_shown(&one)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_shown(shown: &Shown) -> Result<(), serde_json::Error> {
+    let event = &shown.event;
+    println!("{}  owner {}  parked since {}", shown.worker, shown.owner_id, shown.parked_at.format(UTC));
+    println!(
+        "  event   {} version {} at {}:{}, event {} of {} {}, stored {}",
+        event.event_type,
+        event.event_version,
+        event.partition,
+        event.position,
+        event.sequence,
+        event.aggregate_type,
+        event.aggregate_id,
+        event.recorded_at.format(UTC)
+    );
+    println!("  cause   {}", shown.error);
+    println!("  payload {}", event.payload);
+    println!("  behind  {} events wait", shown.waiting);
+    for waiting in &shown.first_waiting {
+        println!("          {}  {}  {}", waiting.position, waiting.event_type, waiting.recorded_at);
+    }
+    println!("  before  {} rows{}", shown.rows_before.len(), if shown.more_rows { " and more" } else { "" });
+    for row in &shown.rows_before {
+        println!("          {}", serde_json::to_string(row)?);
+    }
+    Ok(())
+}
+
+async fn dry_run(read_models: &PgPool, owner: Option<Uuid>, worker: Option<String>) -> Result<ExitCode, Failure> {
+    let mut connection = read_models.acquire().await?;
+    let mut failed = false;
+    for (worker, partition, owner_id) in sql::keys(&mut connection, worker.as_deref(), owner).await? {
+        let outcome = match Registered::of_worker(&worker) {
+            Some(projection) => retry::dry_run(&mut connection, projection, partition, owner_id).await,
+            None => Err(RetryError::Still(NO_SUCH_PROJECTION.to_owned())),
+        };
+        match outcome {
+            Ok(events) => println!("{worker}  {owner_id}  would apply {events} events"),
+            Err(error) => {
+                println!("{worker}  {owner_id}  would stay parked: {error}");
+                failed = true;
+            }
+        }
+    }
+    println!("nothing was changed");
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
 async fn retry(
     read_models: &PgPool,
     owner: Option<Uuid>,
     worker: Option<String>,
+    operator: &Operator,
     settings: &OperatorSettings,
 ) -> Result<ExitCode, Failure> {
     let stop = CancellationToken::new();
@@ -96,11 +219,11 @@ async fn retry(
     let mut failed = 0;
     for (worker, partition, owner_id) in sql::keys(&mut connection, worker.as_deref(), owner).await? {
         let Some(projection) = Registered::of_worker(&worker) else {
-            println!("{worker}  {owner_id}  left alone: this program has no such projection");
+            println!("{worker}  {owner_id}  left alone: {NO_SUCH_PROJECTION}");
             failed += 1;
             continue;
         };
-        match retry::retry(&mut connection, projection, partition, owner_id, &notices).await {
+        match retry::retry(&mut connection, projection, partition, owner_id, operator, &notices).await {
             Ok(events) => println!("{worker}  {owner_id}  applied {events} events"),
             Err(error) => {
                 println!("{worker}  {owner_id}  parked still: {error}");
@@ -112,15 +235,24 @@ async fn retry(
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn discard(read_models: &PgPool, owner: Uuid, worker: Option<String>) -> Result<ExitCode, Failure> {
+async fn discard(
+    read_models: &PgPool,
+    owner: Uuid,
+    worker: Option<String>,
+    operator: &Operator,
+) -> Result<ExitCode, Failure> {
     let mut connection = read_models.acquire().await?;
     let keys = sql::keys(&mut connection, worker.as_deref(), Some(owner)).await?;
     if keys.is_empty() {
-        return Err(Failure::Failed(format!("nothing of {owner} is parked").into()));
+        return Err(nothing_parked(owner));
     }
     for (worker, partition, owner_id) in keys {
-        let discarded = retry::discard(&mut connection, &worker, partition, owner_id).await?;
+        let discarded = retry::discard(&mut connection, &worker, partition, owner_id, operator).await?;
         println!("{worker}  {owner_id}  discarded {discarded} events");
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn nothing_parked(owner: Uuid) -> Failure {
+    Failure::Failed(format!("nothing of {owner} is parked").into())
 }

@@ -15,7 +15,7 @@ use sqlx::PgConnection;
 pub trait Projection: Send + Sync + 'static {
     /// The read model's one name: module, schema, worker, metric label.
     const NAME: &'static str;
-    /// The version of its shape: rows live in the schema `<name>_v<version>`.
+    /// The version of its shape: rows live in the table `<name>_v<version>.<name>`, whose column `athlete_id` is the owner.
     const VERSION: i32;
     /// What a batch changes, by key.
     type Changes: Default + Send + Sync;

@@ -71,6 +71,11 @@ impl Registered {
         format!("{}.v{}", self.name, self.version)
     }
 
+    /// Where its rows are: `totals_v1.totals`.
+    pub(crate) fn table(&self) -> String {
+        format!("{0}_v{1}.{0}", self.name, self.version)
+    }
+
     /// Projects until `stop`; see [`crate::runner`].
     pub async fn run(&self, parts: Parts, road: Road, stop: CancellationToken) {
         (self.run)(parts, road, stop).await;

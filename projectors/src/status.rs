@@ -8,6 +8,7 @@ use sqlx::PgPool;
 use crate::{
     event_log,
     registry::{PROJECTIONS, Registered},
+    watch::Pace,
 };
 
 /// One projection.
@@ -17,6 +18,8 @@ pub struct Status {
     pub projection: String,
     /// The version this program builds.
     pub version: i32,
+    /// What that comes to.
+    pub state: State,
     /// The version readers see.
     pub shown_version: Option<i32>,
     /// The sum of its positions over all partitions.
@@ -33,6 +36,47 @@ pub struct Status {
     pub holders: i64,
     /// Partitions that nobody holds.
     pub free_partitions: i64,
+}
+
+/// How a projection is doing, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// No worker shows life.
+    Stalled,
+    /// It works on events that have waited for some time.
+    CatchingUp,
+    /// It is at the head, and some owners' events wait for an operator.
+    ParkedKeys,
+    /// It is at the head.
+    Live,
+}
+
+/// A worker that has not shown life for so long (heartbeats come every second) is away.
+const SILENT_SECONDS: f64 = 10.0;
+/// What has waited for less is on its way.
+const BEHIND_SECONDS: f64 = 5.0;
+
+impl State {
+    fn of(heartbeat_age_seconds: Option<f64>, lag_seconds: f64, parked_keys: i64) -> Self {
+        match heartbeat_age_seconds {
+            None => Self::Stalled,
+            Some(age) if age > SILENT_SECONDS => Self::Stalled,
+            Some(_) if lag_seconds > BEHIND_SECONDS => Self::CatchingUp,
+            Some(_) if parked_keys > 0 => Self::ParkedKeys,
+            Some(_) => Self::Live,
+        }
+    }
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stalled => "stalled",
+            Self::CatchingUp => "catching up",
+            Self::ParkedKeys => "parked keys",
+            Self::Live => "live",
+        }
+    }
 }
 
 /// The status of every projection this program has.
@@ -98,6 +142,7 @@ async fn read_one(
     Ok(Status {
         projection: projection.name.to_owned(),
         version: projection.version,
+        state: State::of(progress.heartbeat_age_seconds, lag_seconds, progress.parked_keys),
         shown_version: progress.shown_version,
         position: progress.positions.iter().sum(),
         lag_events,
@@ -109,30 +154,38 @@ async fn read_one(
     })
 }
 
-/// The statuses as a table for people.
-pub fn table(statuses: &[Status]) -> String {
+/// The statuses as a table for people, with the pace of each where it is known.
+pub fn table(statuses: &[Status], paces: &[Option<Pace>]) -> String {
     let mut table = format!(
-        "{:<14} {:>7} {:>6} {:>12} {:>11} {:>10} {:>14} {:>7} {:>8} {:>6}\n",
+        "{:<14} {:>7} {:>6} {:<11} {:>12} {:>11} {:>10} {:>14} {:>7} {:>8} {:>6} {:>9} {:>8}\n",
         "PROJECTION",
         "VERSION",
         "SHOWN",
+        "STATE",
         "POSITION",
         "LAG EVENTS",
         "LAG S",
         "HEARTBEAT AGE",
         "PARKED",
         "HOLDERS",
-        "FREE"
+        "FREE",
+        "EVENTS/S",
+        "ETA"
     );
-    for status in statuses {
+    let paces = paces.iter().copied().chain(std::iter::repeat(None));
+    for (status, pace) in statuses.iter().zip(paces) {
         let shown = status.shown_version.map_or_else(|| "-".to_owned(), |version| version.to_string());
         let heartbeat = status.heartbeat_age_seconds.map_or_else(|| "never".to_owned(), |age| format!("{age:.1} s"));
+        let rate = pace.map_or_else(|| "-".to_owned(), |pace| format!("{:.0}", pace.events_per_second));
+        let left = pace.and_then(|pace| pace.seconds_left(status.lag_events)).filter(|_| status.lag_events > 0);
+        let eta = left.map_or_else(|| "-".to_owned(), duration);
         // Writing to a String cannot fail.
         let _ = writeln!(
             table,
-            "{:<14} {:>7} {shown:>6} {:>12} {:>11} {:>10.1} {heartbeat:>14} {:>7} {:>8} {:>6}",
+            "{:<14} {:>7} {shown:>6} {:<11} {:>12} {:>11} {:>10.1} {heartbeat:>14} {:>7} {:>8} {:>6} {rate:>9} {eta:>8}",
             status.projection,
             status.version,
+            status.state.as_str(),
             status.position,
             status.lag_events,
             status.lag_seconds,
@@ -142,4 +195,59 @@ pub fn table(statuses: &[Status]) -> String {
         );
     }
     table
+}
+
+/// Seconds as people say them: `45 s`, `12 min`, `3.5 h`.
+fn duration(seconds: f64) -> String {
+    match seconds {
+        ..100.0 => format!("{seconds:.0} s"),
+        ..6_000.0 => format!("{:.0} min", seconds / 60.0),
+        _ => format!("{:.1} h", seconds / 3600.0),
+    }
+}
+
+#[cfg(test)]
+impl Status {
+    /// A projection that is well.
+    pub(crate) fn example() -> Self {
+        Self {
+            projection: "totals".to_owned(),
+            version: 1,
+            state: State::Live,
+            shown_version: Some(1),
+            position: 1_000,
+            lag_events: 0,
+            lag_seconds: 0.0,
+            heartbeat_age_seconds: Some(0.4),
+            parked_keys: 0,
+            holders: 1,
+            free_partitions: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_comes_before_lag_and_lag_before_parked_keys() {
+        assert_eq!(State::of(None, 0.0, 0), State::Stalled);
+        assert_eq!(State::of(Some(11.0), 0.0, 1), State::Stalled);
+        assert_eq!(State::of(Some(1.0), 6.0, 1), State::CatchingUp);
+        assert_eq!(State::of(Some(1.0), 0.2, 1), State::ParkedKeys);
+        assert_eq!(State::of(Some(1.0), 0.2, 0), State::Live);
+    }
+
+    #[test]
+    fn the_pace_and_the_end_are_shown_where_they_are_known() {
+        let behind = Status { lag_events: 60_000, state: State::CatchingUp, ..Status::example() };
+        let pace = Pace { events_per_second: 20_000.0, closing_per_second: 10_000.0 };
+        let shown = table(&[behind.clone(), Status::example()], &[Some(pace)]);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert!(lines[1].contains("catching up") && lines[1].trim_end().ends_with("20000      6 s"), "{shown}");
+        assert!(lines[2].contains("live") && lines[2].trim_end().ends_with("-        -"), "{shown}");
+        assert_eq!(duration(125.0), "2 min");
+        assert_eq!(duration(7_200.0), "2.0 h");
+    }
 }

@@ -113,13 +113,18 @@ impl TestStack {
         Ok(PgConnection::connect(&self.database_url(RECORDINGS)?).await?)
     }
 
+    /// What an operator's command line does and prints.
+    pub async fn operator(&self, service: Service, arguments: &[&str]) -> Result<std::process::Output> {
+        let mut command = tokio::process::Command::from(self.operator_command(service)?);
+        Ok(command.args(arguments).stdin(Stdio::null()).kill_on_drop(true).output().await?)
+    }
+
     /// Runs an operator's command line of a service against this stack; its JSON, whatever its exit code.
     ///
     /// # Errors
     /// When it prints no JSON.
     pub async fn operator_json(&self, service: Service, arguments: &[&str]) -> Result<Value> {
-        let mut command = tokio::process::Command::from(self.operator_command(service)?);
-        let output = command.args(arguments).stdin(Stdio::null()).kill_on_drop(true).output().await?;
+        let output = self.operator(service, arguments).await?;
         serde_json::from_slice(&output.stdout).map_err(|error| {
             Failure::new(format!(
                 "{} {} ({}) printed no JSON: {error}\n{}{}",

@@ -3,6 +3,7 @@
 pub(crate) mod isolate;
 pub mod list;
 pub mod retry;
+pub mod show;
 pub(crate) mod sql;
 
 use std::{

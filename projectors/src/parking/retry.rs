@@ -5,7 +5,11 @@ use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use super::{Failure, sql};
-use crate::{notices::Notices, registry::Registered};
+use crate::{
+    audit::{self, Action, Operator, Subject},
+    notices::Notices,
+    registry::Registered,
+};
 
 /// Why an owner's events are parked still.
 #[derive(Debug, thiserror::Error)]
@@ -18,23 +22,32 @@ pub enum RetryError {
     Database(#[from] sqlx::Error),
 }
 
+impl From<Failure> for RetryError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Database(error) => Self::Database(error),
+            failure => Self::Still(failure.cause()),
+        }
+    }
+}
+
 /// Applies an owner's parked events in order, all or none; how many they were.
 pub async fn retry(
     connection: &mut PgConnection,
     projection: Registered,
     partition: i32,
     owner_id: Uuid,
+    operator: &Operator,
     notices: &Notices,
 ) -> Result<usize, RetryError> {
     let worker = projection.worker();
     let mut transaction = connection.begin().await?;
     let checkpoints = sql::fence(&mut transaction, &worker, &[partition]).await?;
     let events = sql::of_owner(&mut transaction, &worker, partition, owner_id).await?;
-    projection.refold(&mut transaction, &events).await.map_err(|failure| match failure {
-        Failure::Database(error) => RetryError::Database(error),
-        failure => RetryError::Still(failure.cause()),
-    })?;
-    sql::delete(&mut transaction, &worker, partition, owner_id).await?;
+    projection.refold(&mut transaction, &events).await?;
+    let deleted = sql::delete(&mut transaction, &worker, partition, owner_id).await?;
+    let subject = Subject { worker: &worker, partition, owner_id };
+    audit::record(&mut transaction, operator, Action::ParkedRetried, subject, deleted).await?;
     transaction.commit().await?;
     notices.give(&ChangeNotice {
         read_model: projection.name.to_owned(),
@@ -45,16 +58,34 @@ pub async fn retry(
     Ok(events.len())
 }
 
+/// Whether an owner's parked events could be applied now, and how many they are. Everything is rolled back, and nobody is
+/// disturbed: nothing else touches the rows of an owner who is parked.
+pub async fn dry_run(
+    connection: &mut PgConnection,
+    projection: Registered,
+    partition: i32,
+    owner_id: Uuid,
+) -> Result<usize, RetryError> {
+    let mut transaction = connection.begin().await?;
+    let events = sql::of_owner(&mut transaction, &projection.worker(), partition, owner_id).await?;
+    projection.refold(&mut transaction, &events).await?;
+    transaction.rollback().await?;
+    Ok(events.len())
+}
+
 /// Gives up an owner's parked events for good; how many they were.
 pub async fn discard(
     connection: &mut PgConnection,
     worker: &str,
     partition: i32,
     owner_id: Uuid,
-) -> Result<u64, sqlx::Error> {
+    operator: &Operator,
+) -> Result<i64, sqlx::Error> {
     let mut transaction = connection.begin().await?;
     sql::fence(&mut transaction, worker, &[partition]).await?;
     let discarded = sql::delete(&mut transaction, worker, partition, owner_id).await?;
+    let subject = Subject { worker, partition, owner_id };
+    audit::record(&mut transaction, operator, Action::ParkedDiscarded, subject, discarded).await?;
     transaction.commit().await?;
     Ok(discarded)
 }

@@ -93,7 +93,7 @@ pub(crate) async fn delete(
     worker: &str,
     partition: i32,
     owner_id: Uuid,
-) -> Result<u64, sqlx::Error> {
+) -> Result<i64, sqlx::Error> {
     let deleted = sqlx::query(DELETE).bind(worker).bind(partition).bind(owner_id).execute(connection).await?;
-    Ok(deleted.rows_affected())
+    Ok(deleted.rows_affected().cast_signed())
 }

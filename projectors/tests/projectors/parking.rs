@@ -1,8 +1,9 @@
 //! Poison parks its owner and nobody else (decision 9, R-8).
 use fittrack_domain::values::Title;
 use projectors::{
+    audit::{self, Operator},
     notices::Notices,
-    parking::{list, retry},
+    parking::{list, retry, show},
     projections::{totals::Totals, workouts::Workouts},
     registry::Registered,
     runner::{Halt, Tuning},
@@ -28,6 +29,10 @@ fn history_with_a_bad_title() -> History {
         .edit(workout(2), |details| details.title = None)
         .log(athlete(1), workout(5), run(|_| {}));
     history
+}
+
+fn on_duty() -> Operator {
+    Operator { name: "anna".into(), reason: Some("the rule is gone".into()) }
 }
 
 const FORBID: &str =
@@ -72,11 +77,12 @@ async fn poison_parks_its_owner_in_order_and_a_retry_after_the_fix_applies_all()
     let partition = history.events[1].partition;
     let mut operator = parts.read_models.acquire().await.unwrap();
     let nobody = Notices::nowhere();
-    let too_early = retry::retry(&mut operator, projection, partition, athlete(2), &nobody).await.unwrap_err();
+    let too_early =
+        retry::retry(&mut operator, projection, partition, athlete(2), &on_duty(), &nobody).await.unwrap_err();
     assert!(matches!(too_early, retry::RetryError::Still(_)), "{too_early}");
     assert_eq!((databases.count(PARKED).await, databases.count(shown).await), (4, 5));
     databases.execute(ALLOW).await;
-    assert_eq!(retry::retry(&mut operator, projection, partition, athlete(2), &nobody).await.unwrap(), 4);
+    assert_eq!(retry::retry(&mut operator, projection, partition, athlete(2), &on_duty(), &nobody).await.unwrap(), 4);
     let stored = history.events.len();
     history.edit(workout(6), |details| details.title = Some(Title::parse("After all").unwrap()));
     databases.append(&history.events[stored..]).await;
@@ -109,12 +115,56 @@ async fn a_payload_that_does_not_parse_or_does_not_fit_parks_its_owner() {
 
     let mut operator = parts.read_models.acquire().await.unwrap();
     let partition = history.events[0].partition;
-    assert_eq!(retry::discard(&mut operator, "workouts.v1", partition, athlete(1)).await.unwrap(), 2);
+    assert_eq!(retry::discard(&mut operator, "workouts.v1", partition, athlete(1), &on_duty()).await.unwrap(), 2);
     let stored = history.events.len();
     history.log(athlete(1), workout(7), run(|_| {}));
     databases.append(&history.events[stored..]).await;
     eventually("what comes after the discarded", async || databases.count("SELECT count(*) FROM workouts").await == 4)
         .await;
+    assert!(running.stop().await.is_ok());
+}
+
+#[tokio::test]
+async fn an_operator_sees_the_event_and_the_rows_before_it_tries_and_is_remembered() {
+    let databases = Databases::new().await;
+    let history = history_with_a_bad_title();
+    databases.append(&history.events).await;
+    databases.execute(FORBID).await;
+    let parts = databases.parts();
+    let running = support::run::<Workouts>(parts.clone(), StoreSource::new(parts.store.clone()));
+    databases.eventually_at("workouts.v1", history.heads()).await;
+    let projection = Registered::named("workouts").unwrap();
+    let partition = history.events[1].partition;
+    let mut operator = parts.read_models.acquire().await.unwrap();
+
+    // What is wrong, what waits, and how things were before it: Ben's first workout, as it was logged.
+    let shown = show::show(&mut operator, "workouts.v1", partition, athlete(2)).await.unwrap().unwrap();
+    assert!(shown.error.contains("no_such_title") && shown.event.payload.get().contains("forbidden"), "{shown:?}");
+    let waiting: Vec<&str> = shown.first_waiting.iter().map(|waiting| waiting.event_type.as_str()).collect();
+    assert_eq!((shown.waiting, waiting), (2, vec!["workout_edited", "workout_edited"]));
+    assert_eq!((shown.rows_before.len(), shown.more_rows), (1, false));
+    assert_eq!(shown.rows_before[0]["workout_id"], json!(workout(2)));
+    assert_eq!(shown.rows_before[0]["version"], 1);
+    assert!(show::show(&mut operator, "workouts.v1", partition, athlete(1)).await.unwrap().is_none());
+
+    // Trying changes nothing, whether it would go well or not.
+    let untouched = async || (databases.count(PARKED).await, databases.count("SELECT count(*) FROM workouts").await);
+    let before = untouched().await;
+    let fails = retry::dry_run(&mut operator, projection, partition, athlete(2)).await.unwrap_err();
+    assert!(fails.to_string().contains("no_such_title"), "{fails}");
+    databases.execute(ALLOW).await;
+    assert_eq!(retry::dry_run(&mut operator, projection, partition, athlete(2)).await.unwrap(), 3);
+    assert_eq!(untouched().await, before);
+    assert_eq!(audit::newest(&parts.read_models, 10).await.unwrap(), []);
+
+    // A decision is recorded with the change, and only with it.
+    let nobody = Notices::nowhere();
+    retry::retry(&mut operator, projection, partition, athlete(2), &on_duty(), &nobody).await.unwrap();
+    let entries = audit::newest(&parts.read_models, 10).await.unwrap();
+    let [entry] = entries.as_slice() else { panic!("{entries:?}") };
+    assert_eq!((entry.action.as_str(), entry.decided_by.as_str(), entry.events), ("parked_retried", "anna", 3));
+    assert_eq!((entry.owner_id, entry.reason.as_deref()), (athlete(2), Some("the rule is gone")));
+    assert!(audit::table(&entries).contains("by anna: the rule is gone"));
     assert!(running.stop().await.is_ok());
 }
 

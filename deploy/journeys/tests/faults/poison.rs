@@ -96,6 +96,28 @@ async fn a_poison_event_parks_its_owner_and_nobody_else() {
     })
     .await
     .unwrap();
+
+    // An operator looks at it, tries in vain, gives it up with a reason, and that is remembered.
+    let owner = victim.id.to_string();
+    let of_workouts = ["--owner", &owner, "--projection", "workouts"];
+    let show = [&["parked", "show", "--json"], of_workouts.as_slice()].concat();
+    let shown = stack.operator_json(Service::Projectors, &show).await.unwrap();
+    let one = &shown["parked"][0];
+    assert_eq!((&one["event"]["position"], &one["waiting"]), (&json!(poisoned.1), &json!(1)), "{shown}");
+    assert_eq!(one["rows_before"][0]["workout_id"], json!(first.id()), "{shown}");
+    let dry_run = [&["parked", "retry", "--dry-run"], of_workouts.as_slice()].concat();
+    let tried = stack.operator(Service::Projectors, &dry_run).await.unwrap();
+    assert!(!tried.status.success(), "{tried:?}");
+    let without_reason = [&["parked", "discard"], of_workouts.as_slice()].concat();
+    assert_eq!(stack.operator(Service::Projectors, &without_reason).await.unwrap().status.code(), Some(2));
+    let discard = [&["parked", "discard", "--reason", "a test's", "--by", "anna"], of_workouts.as_slice()].concat();
+    let discarded = stack.operator(Service::Projectors, &discard).await.unwrap();
+    assert!(discarded.status.success(), "{discarded:?}");
+    let decisions = stack.operator_json(Service::Projectors, &["audit", "--json"]).await.unwrap();
+    let newest = &decisions["decisions"][0];
+    assert_eq!((&newest["action"], &newest["events"]), (&json!("parked_discarded"), &json!(2)), "{decisions}");
+    assert_eq!((&newest["decided_by"], &newest["reason"]), (&json!("anna"), &json!("a test's")), "{decisions}");
+    assert!(parked(&mut read_models, &victim).await.iter().all(|(worker, ..)| worker != "workouts.v1"));
 }
 
 fn is_as_expected(projection: &serde_json::Value) -> bool {

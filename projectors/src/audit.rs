@@ -1,0 +1,114 @@
+//! What operators decided, and why (`projectors audit`): recorded in the transaction that carries a decision out, so that
+//! neither is there without the other.
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+/// Who decides, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operator {
+    /// A name that the others on duty know.
+    pub name: String,
+    /// Why, in a sentence.
+    pub reason: Option<String>,
+}
+
+/// What was decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Parked events were applied.
+    ParkedRetried,
+    /// Parked events were given up.
+    ParkedDiscarded,
+}
+
+impl Action {
+    /// Its name in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ParkedRetried => "parked_retried",
+            Self::ParkedDiscarded => "parked_discarded",
+        }
+    }
+}
+
+/// Whose events of which projection a decision is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subject<'a> {
+    /// The projection and its version.
+    pub worker: &'a str,
+    /// The log partition.
+    pub partition: i32,
+    /// Whose.
+    pub owner_id: Uuid,
+}
+
+const RECORD: &str = "
+INSERT INTO operator_actions (decided_by, action, worker, partition, owner_id, events, reason)
+VALUES ($1, $2, $3, $4, $5, $6, $7)";
+
+/// Records a decision about so many events; part of the transaction that carries it out.
+pub async fn record(
+    transaction: &mut PgConnection,
+    operator: &Operator,
+    action: Action,
+    subject: Subject<'_>,
+    events: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(RECORD)
+        .bind(&operator.name)
+        .bind(action.as_str())
+        .bind(subject.worker)
+        .bind(subject.partition)
+        .bind(subject.owner_id)
+        .bind(events)
+        .bind(&operator.reason)
+        .execute(transaction)
+        .await?;
+    Ok(())
+}
+
+/// A recorded decision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+pub struct Entry {
+    /// When.
+    pub decided_at: DateTime<Utc>,
+    /// Who.
+    pub decided_by: String,
+    /// What: `parked_retried`, `parked_discarded`.
+    pub action: String,
+    /// The projection and its version.
+    pub worker: String,
+    /// The log partition.
+    pub partition: i32,
+    /// Whose events.
+    pub owner_id: Uuid,
+    /// How many.
+    pub events: i64,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+const NEWEST: &str = "
+SELECT decided_at, decided_by, action, worker, partition, owner_id, events, reason
+FROM operator_actions ORDER BY action_id DESC LIMIT $1";
+
+/// The newest decisions, the last one first.
+pub async fn newest(read_models: &PgPool, at_most: u32) -> Result<Vec<Entry>, sqlx::Error> {
+    sqlx::query_as(NEWEST).bind(i64::from(at_most)).fetch_all(read_models).await
+}
+
+/// The decisions as lines for people.
+pub fn table(entries: &[Entry]) -> String {
+    if entries.is_empty() {
+        return "no decision is recorded\n".to_owned();
+    }
+    let line = |entry: &Entry| {
+        let at = entry.decided_at.format("%Y-%m-%d %H:%M:%S UTC");
+        let reason = entry.reason.as_deref().unwrap_or("no reason given");
+        let Entry { decided_by, action, worker, owner_id, events, .. } = entry;
+        format!("{at}  {action}  {worker}  {owner_id}  {events} events  by {decided_by}: {reason}\n")
+    };
+    entries.iter().map(line).collect()
+}

@@ -1,0 +1,16 @@
+-- What operators decided about read models, and why: one row a decision, never changed or removed.
+-- Written by: the projectors' command line, in the transaction that carries the decision out. Read by: `projectors audit`.
+-- Names no content of events: positions and counts only.
+CREATE TABLE operator_actions (
+    action_id  bigint      GENERATED ALWAYS AS IDENTITY PRIMARY KEY, -- serves: the newest decisions
+    decided_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    decided_by text        NOT NULL,                  -- as given with --by, else the account the command ran under
+    action     text        NOT NULL,                  -- such as parked_retried; all of them in projectors::audit
+    worker     text        NOT NULL,                  -- 'totals.v1': projection and version
+    partition  integer     NOT NULL,
+    owner_id   uuid        NOT NULL,
+    events     bigint      NOT NULL,                  -- how many events it was about
+    reason     text                                   -- as given with --reason
+);
+
+GRANT SELECT, INSERT ON operator_actions TO fittrack_projector;

@@ -35,7 +35,7 @@ pub async fn run(stack: &Stack, repeats: u32) -> Result<Vec<Figure>, Failure> {
     stack.stop_process("projectors").await?;
     fill(stack).await?;
     wait_until("the relay has published the backlog", async || relayed(&store).await).await?;
-    let heads: i64 = sqlx::query_scalar(HEADS).fetch_one(&store).await?;
+    let heads = heads(&store).await?;
     let (mut rates, mut cpu, mut streamed) = (vec![], vec![], vec![]);
     for _ in 0..repeats {
         streamed.push(stream_rate(&store).await?);
@@ -44,11 +44,7 @@ pub async fn run(stack: &Stack, repeats: u32) -> Result<Vec<Figure>, Failure> {
         let postgres = [stack.pid(POSTGRES)?.ok_or("Postgres is not the stack's own")?];
         let before = cpu_seconds(&postgres);
         stack.start_process("projectors").await?;
-        wait_until("every projection is at the head", async || {
-            let at_head: i64 = sqlx::query_scalar(AT_HEAD).bind(heads).fetch_one(&models).await?;
-            Ok(at_head == 4)
-        })
-        .await?;
+        wait_until("every projection is at the head", async || all_have(heads, &models).await).await?;
         let seconds = started.elapsed().as_secs_f64();
         let projectors = [stack.pid("projectors")?.ok_or("projectors do not run")?];
         let used = cpu_seconds(&projectors) + cpu_seconds(&postgres) - before;
@@ -71,6 +67,20 @@ const HEADS: &str = "SELECT sum(head)::bigint FROM (SELECT max(position) AS head
 
 const AT_HEAD: &str =
     "SELECT count(*) FROM (SELECT worker FROM checkpoints GROUP BY worker HAVING sum(position) >= $1) at_head";
+
+async fn heads(store: &PgPool) -> Result<i64, Failure> {
+    Ok(sqlx::query_scalar(HEADS).fetch_one(store).await?)
+}
+
+async fn all_have(heads: i64, models: &PgPool) -> Result<bool, Failure> {
+    let at_head: i64 = sqlx::query_scalar(AT_HEAD).bind(heads).fetch_one(models).await?;
+    Ok(at_head == 4)
+}
+
+/// Whether all four projections have applied what the store has now.
+pub async fn at_head(store: &PgPool, models: &PgPool) -> Result<bool, Failure> {
+    all_have(heads(store).await?, models).await
+}
 
 /// Fills the store through the append function, as the command API would.
 async fn fill(stack: &Stack) -> Result<(), Failure> {
@@ -130,7 +140,8 @@ async fn start_over(models: &PgPool) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn wait_until(what: &str, mut condition: impl AsyncFnMut() -> Result<bool, Failure>) -> Result<(), Failure> {
+/// Waits for a condition, for as long as a backlog may take.
+pub async fn wait_until(what: &str, mut condition: impl AsyncFnMut() -> Result<bool, Failure>) -> Result<(), Failure> {
     let until = Instant::now() + PATIENCE;
     while !condition().await? {
         if Instant::now() > until {

@@ -2,8 +2,9 @@
 //! single-row inserts.
 use std::{process::Stdio, time::Duration};
 
-use fittrack_local::{POSTGRES, Stack};
+use fittrack_local::{POSTGRES, Stack, databases};
 use serde_json::{Value, json};
+use sqlx::PgPool;
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::Command,
@@ -12,10 +13,11 @@ use uuid::Uuid;
 
 use crate::{
     Failure,
-    appends::Bench,
+    appends::{Bench, Rate},
     bare,
     figure::{Bound, Figure},
     measure::{cpu_seconds, median, own_pid},
+    projecting::{at_head, wait_until},
 };
 
 /// How long each measurement takes.
@@ -123,44 +125,68 @@ async fn bare_rate(request: &impl Fn(&str) -> Vec<Vec<u8>>) -> Result<f64, Failu
 }
 
 /// Durable, authenticated POST /v1/workouts against single-row INSERT transactions at 32 connections.
+///
+/// Twice: with the command side alone (its relay publishes to Kafka all the while; projectors belong to other machines where
+/// such a rate matters), and with the four projections following on the same processors.
 pub async fn post(stack: &Stack, repeats: u32) -> Result<Vec<Figure>, Failure> {
     let bench = Bench::new(stack).await?;
     let api = stack.url("command-api")?.trim_start_matches("http://").to_owned();
+    let requests = post_requests(stack, &api).await?;
+    let mut pids = vec![own_pid()];
+    for process in ["command-api", POSTGRES] {
+        pids.push(stack.pid(process)?.ok_or("a process does not run")?);
+    }
+    let measured = async || {
+        let before = cpu_seconds(&pids);
+        let per_second = bare::rate(&api, &requests, 202, SPAN).await?;
+        let cpu_us = (cpu_seconds(&pids) - before) * 1e6 / (per_second * SPAN.as_secs_f64());
+        Ok::<Rate, Failure>(Rate { per_second, cpu_us })
+    };
+    let (mut alone, mut followed, mut baseline) = (vec![], vec![], vec![]);
+    for _ in 0..repeats {
+        followed.push(measured().await?);
+        stack.stop_process("projectors").await?;
+        baseline.push(bench.single_rows(32, SPAN).await?.per_second);
+        alone.push(measured().await?);
+        stack.start_process("projectors").await?;
+        settled(stack).await?;
+    }
+    let figure = |name: &str, rates: &[Rate], bound| Figure {
+        name: name.to_owned(),
+        value: median(&rates.iter().map(|rate| rate.per_second).collect::<Vec<_>>()),
+        unit: "req/s",
+        baseline: Some(median(&baseline)),
+        bound,
+        cpu_us: Some(median(&rates.iter().map(|rate| rate.cpu_us).collect::<Vec<_>>())),
+    };
+    Ok(vec![
+        figure("durable authenticated POST /v1/workouts / single-row inserts", &alone, Bound::RatioAtLeast(1.0)),
+        figure("the same with all projections following on these processors", &followed, Bound::None),
+    ])
+}
+
+/// The same workout from as many connections as [`WRITERS`], of a few athletes.
+async fn post_requests(stack: &Stack, api: &str) -> Result<Vec<Vec<u8>>, Failure> {
     let mut athletes = Vec::new();
     for _ in 0..16 {
         athletes.push(new_athlete(stack).await?);
     }
     let body = workout_body().to_string();
-    let requests: Vec<Vec<u8>> = (0..WRITERS)
-        .zip(athletes.iter().cycle())
-        .map(|(_, athlete)| {
-            format!(
-                "POST /v1/workouts HTTP/1.1\r\nhost: {api}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
-                 content-length: {}\r\n\r\n{body}",
-                athlete.token,
-                body.len()
-            )
-            .into_bytes()
-        })
-        .collect();
-    let mut pids = vec![own_pid()];
-    for process in ["command-api", POSTGRES] {
-        pids.push(stack.pid(process)?.ok_or("a process does not run")?);
-    }
-    let (mut ours, mut cpu, mut baseline) = (vec![], vec![], vec![]);
-    for _ in 0..repeats {
-        baseline.push(bench.single_rows(32, SPAN).await?.per_second);
-        let before = cpu_seconds(&pids);
-        let rate = bare::rate(&api, &requests, 202, SPAN).await?;
-        cpu.push((cpu_seconds(&pids) - before) * 1e6 / (rate * SPAN.as_secs_f64()));
-        ours.push(rate);
-    }
-    Ok(vec![Figure {
-        name: "durable authenticated POST /v1/workouts / single-row inserts".to_owned(),
-        value: median(&ours),
-        unit: "req/s",
-        baseline: Some(median(&baseline)),
-        bound: Bound::RatioAtLeast(1.0),
-        cpu_us: Some(median(&cpu)),
-    }])
+    let request = |athlete: &Athlete| {
+        format!(
+            "POST /v1/workouts HTTP/1.1\r\nhost: {api}\r\nauthorization: Bearer {}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n{body}",
+            athlete.token,
+            body.len()
+        )
+        .into_bytes()
+    };
+    Ok(athletes.iter().cycle().take(WRITERS).map(request).collect())
+}
+
+/// Waits until the projections have caught up, so that the next measurement starts from rest.
+async fn settled(stack: &Stack) -> Result<(), Failure> {
+    let store = PgPool::connect(&stack.database_url(databases::EVENT_STORE)?).await?;
+    let models = PgPool::connect(&stack.database_url(databases::READ_MODELS)?).await?;
+    wait_until("the projections have caught up", async || at_head(&store, &models).await).await
 }

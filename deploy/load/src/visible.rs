@@ -15,8 +15,10 @@ use crate::{
 
 /// Workouts a second.
 const RATE: u32 = 100;
-/// How many workouts are followed in one repeat, after as many as a tenth to warm up.
+/// How many workouts are followed in one repeat.
 const WORKOUTS: usize = 2_000;
+/// How many go before them uncounted: a broker that has just started compiles itself for some seconds.
+const WARM_UP: usize = 1_000;
 /// The time between two looks.
 const LOOK: Duration = Duration::from_millis(1);
 /// After this a workout counts as lost.
@@ -48,12 +50,12 @@ async fn once(stack: &Stack) -> Result<Vec<f64>, Failure> {
     let mut clock = interval(Duration::from_secs(1) / RATE);
     clock.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut tasks = Vec::with_capacity(WORKOUTS);
-    for n in 0..WORKOUTS + WORKOUTS / 10 {
+    for n in 0..WARM_UP + WORKOUTS {
         clock.tick().await;
         let (http, token) = (http.clone(), token.clone());
         let (command, query) = (format!("{command}/v1/workouts"), format!("{query}/v1/workouts"));
         let task = tokio::spawn(async move { follow_one(&http, &token, &command, &query).await });
-        if n >= WORKOUTS / 10 {
+        if n >= WARM_UP {
             tasks.push(task);
         }
     }

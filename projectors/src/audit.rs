@@ -21,6 +21,8 @@ pub enum Action {
     ParkedRetried,
     /// Parked events were given up.
     ParkedDiscarded,
+    /// An owner's rows were folded anew.
+    OwnerRebuilt,
 }
 
 impl Action {
@@ -29,6 +31,7 @@ impl Action {
         match self {
             Self::ParkedRetried => "parked_retried",
             Self::ParkedDiscarded => "parked_discarded",
+            Self::OwnerRebuilt => "owner_rebuilt",
         }
     }
 }
@@ -76,7 +79,7 @@ pub struct Entry {
     pub decided_at: DateTime<Utc>,
     /// Who.
     pub decided_by: String,
-    /// What: `parked_retried`, `parked_discarded`.
+    /// What: `parked_retried`, `parked_discarded`, `owner_rebuilt`.
     pub action: String,
     /// The projection and its version.
     pub worker: String,

@@ -9,10 +9,13 @@ use fittrack_runtime::{
 };
 use fittrack_schemas::migrations;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
-    audit,
-    parked::{self, Parked},
+    audit::{self, Operator},
+    explain,
+    owner::{self, Mode, Rebuilt},
+    parked::{self, By, Parked},
     registry::{PROJECTIONS, Registered},
     serve,
     settings::{self, OperatorSettings, RunSettings, SETTINGS},
@@ -62,6 +65,35 @@ enum Command {
     /// Events that a projection could not take
     #[command(subcommand)]
     Parked(Parked),
+    /// Fold one owner's events anew and replace their rows, fenced against the live worker
+    Rebuild {
+        /// The projection
+        #[arg(value_name = "NAME", value_parser = projection_names())]
+        projection: String,
+        /// Whose rows
+        #[arg(long, value_name = "ID")]
+        owner: Uuid,
+        /// Roll it back and only say whether the rows are what the log says; exits 1 where they are not
+        #[arg(long)]
+        dry_run: bool,
+        /// Why, for `projectors audit`
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
+        #[command(flatten)]
+        by: By,
+    },
+    /// Show which events made a row, and the row after each of them; changes of that owner wait meanwhile
+    Explain {
+        /// The projection
+        #[arg(value_name = "NAME", value_parser = projection_names())]
+        projection: String,
+        /// The row's primary key, its parts separated by slashes; a wrong one is told which they are
+        #[arg(value_name = "KEY")]
+        key: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// What operators decided, and why: the newest decisions, the last one first
     Audit {
         /// At most so many
@@ -133,6 +165,14 @@ async fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         }
         Command::Migrate => migrate(&settings::read_models_owner(Source::from_env())?).await,
         Command::Parked(command) => parked::run(command, &OperatorSettings::read(Source::from_env())?).await,
+        Command::Rebuild { projection, owner, dry_run, reason, by } => {
+            let settings = OperatorSettings::read(Source::from_env())?;
+            let operator = (!dry_run).then(|| by.operator(reason));
+            rebuild(&settings, named(&projection)?, owner, operator.as_ref()).await
+        }
+        Command::Explain { projection, key, json } => {
+            print_explanation(&OperatorSettings::read(Source::from_env())?, named(&projection)?, &key, json).await
+        }
         Command::Audit { limit, json } => print_audit(&OperatorSettings::read(Source::from_env())?, limit, json).await,
         Command::Settings => {
             print!("{}", config::describe(SETTINGS));
@@ -158,6 +198,50 @@ async fn print_status(settings: &OperatorSettings, json: bool, watch: bool) -> R
         println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "projections": statuses }))?);
     } else {
         print!("{}", status::table(&statuses, &[]));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn named(projection: &str) -> Result<Registered, Failure> {
+    Registered::named(projection).ok_or_else(|| format!("there is no projection {projection}").into())
+}
+
+/// Without an operator it is a dry run.
+async fn rebuild(
+    settings: &OperatorSettings,
+    projection: Registered,
+    owner_id: Uuid,
+    operator: Option<&Operator>,
+) -> Result<ExitCode, Failure> {
+    let (store, read_models) = serve::pools(&settings.databases, "rebuild", 1, 2)?;
+    let notices = parked::notices(settings, &read_models)?;
+    let mode = operator.map_or(Mode::DryRun, |operator| Mode::Replace(operator, &notices));
+    let mut connection = read_models.acquire().await?;
+    let rebuilt = owner::rebuild(&store, &mut connection, projection, owner_id, mode).await?;
+    notices.flush().await;
+    let Rebuilt { events, before, after } = &rebuilt;
+    let done = if operator.is_some() { "replaced" } else { "not touched" };
+    let verdict = if rebuilt.is_unchanged() { "they are what the log says" } else { "they were not what the log says" };
+    println!(
+        "{}  {owner_id}  {events} events, {} rows before, {} after: {verdict}; {done}",
+        projection.name, before.rows, after.rows
+    );
+    let damaged = operator.is_none() && !rebuilt.is_unchanged();
+    Ok(if damaged { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn print_explanation(
+    settings: &OperatorSettings,
+    projection: Registered,
+    key: &str,
+    json: bool,
+) -> Result<ExitCode, Failure> {
+    let (store, read_models) = serve::pools(&settings.databases, "explain", 1, 1)?;
+    let explained = explain::explain(&store, &mut *read_models.acquire().await?, projection, key).await?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&explained)?);
+    } else {
+        print!("{}", explain::text(&explained)?);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -89,7 +89,8 @@ pub struct By {
 }
 
 impl By {
-    fn operator(self, reason: Option<String>) -> Operator {
+    /// As `projectors audit` shows it.
+    pub(crate) fn operator(self, reason: Option<String>) -> Operator {
         Operator { name: self.by, reason }
     }
 }
@@ -208,13 +209,7 @@ async fn retry(
     operator: &Operator,
     settings: &OperatorSettings,
 ) -> Result<ExitCode, Failure> {
-    let stop = CancellationToken::new();
-    let notices = match &settings.brokers {
-        Some(brokers) => {
-            Notices::over_kafka(kafka::producer(brokers, "fittrack-projectors-parked")?, topics::READ_MODEL_CHANGES)
-        }
-        None => Notices::over_postgres(read_models.clone(), stop.clone()),
-    };
+    let notices = notices(settings, read_models)?;
     let mut connection = read_models.acquire().await?;
     let mut failed = 0;
     for (worker, partition, owner_id) in sql::keys(&mut connection, worker.as_deref(), owner).await? {
@@ -255,4 +250,14 @@ async fn discard(
 
 fn nothing_parked(owner: Uuid) -> Failure {
     Failure::Failed(format!("nothing of {owner} is parked").into())
+}
+
+/// Where changes are told: through Kafka, or through Postgres where there is none.
+pub(crate) fn notices(settings: &OperatorSettings, read_models: &PgPool) -> Result<Notices, Failure> {
+    Ok(match &settings.brokers {
+        Some(brokers) => {
+            Notices::over_kafka(kafka::producer(brokers, "fittrack-projectors-operator")?, topics::READ_MODEL_CHANGES)
+        }
+        None => Notices::over_postgres(read_models.clone(), CancellationToken::new()),
+    })
 }

@@ -47,13 +47,14 @@ pub struct Registered {
     pub name: &'static str,
     /// The version of its shape.
     pub version: i32,
+    wants: fn(&str) -> bool,
     run: fn(Parts, Road, CancellationToken) -> BoxFuture<'static, ()>,
     refold: Refold,
 }
 
 impl Registered {
     const fn of<P: Projection>() -> Self {
-        Self { name: P::NAME, version: P::VERSION, run: supervise::<P>, refold: refold::<P> }
+        Self { name: P::NAME, version: P::VERSION, wants: P::wants, run: supervise::<P>, refold: refold::<P> }
     }
 
     /// The projection of this name.
@@ -74,6 +75,11 @@ impl Registered {
     /// Where its rows are: `totals_v1.totals`.
     pub(crate) fn table(&self) -> String {
         format!("{0}_v{1}.{0}", self.name, self.version)
+    }
+
+    /// Whether events of this type change its rows.
+    pub(crate) fn wants(&self, event_type: &str) -> bool {
+        (self.wants)(event_type)
     }
 
     /// Projects until `stop`; see [`crate::runner`].

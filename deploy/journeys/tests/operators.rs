@@ -86,6 +86,30 @@ async fn projectors_say_how_far_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn projectors_explain_a_row_and_fold_an_owner_anew() {
+    let stack = TestStack::shared().await.unwrap();
+    let athlete = stack.api().unwrap().register("Explained").await.unwrap();
+    let logged = athlete.log(&bodies::run("2025-01-05T06:00:00Z")).await.unwrap();
+    athlete.get_seeing("/v1/me/analytics/totals?by=week", &logged.token()).await.unwrap();
+    fittrack_journeys::invariants::drained(&stack).await.unwrap();
+
+    let workout = logged.id().unwrap().to_string();
+    let explained = json(&stack, &["projectors", "explain", "workouts", &workout, "--json"]).await;
+    assert_eq!((&explained["events"], &explained["steps"][0]["row"]["workout_id"]), (&1.into(), &workout.into()));
+
+    let owner = athlete.id.to_string();
+    for arguments in [&["--dry-run"][..], &["--reason", "a test's"]] {
+        let rebuild = [&["projectors", "rebuild", "totals", "--owner", &owner][..], arguments].concat();
+        let said = said(&stack, &rebuild).await;
+        assert!(said.contains("1 events, 1 rows before, 1 after: they are what the log says"), "{said}");
+    }
+    let decisions = json(&stack, &["projectors", "audit", "--json"]).await;
+    let of_owner = |decision: &&serde_json::Value| decision["owner_id"] == owner.as_str();
+    let decision = decisions["decisions"].as_array().unwrap().iter().find(of_owner).unwrap();
+    assert_eq!((&decision["action"], &decision["reason"]), (&"owner_rebuilt".into(), &"a test's".into()), "{decision}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_check_of_a_sound_store_finds_nothing() {
     let stack = TestStack::shared().await.unwrap();
     stack.api().unwrap().register("Checked").await.unwrap();

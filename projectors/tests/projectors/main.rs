@@ -8,6 +8,7 @@ mod given;
 mod healing;
 mod kafka;
 mod notices;
+mod owner;
 mod parking;
 mod scripted;
 mod store_source;

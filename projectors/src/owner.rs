@@ -1,0 +1,183 @@
+//! One owner's rows of one projection, folded anew from the event store: to mend damaged rows (`projectors rebuild NAME --owner
+//! ID`), to find out whether they are damaged (`--dry-run`), and to show how a row came about ([`crate::explain`]).
+use fittrack_domain::partition::partition_of;
+use fittrack_schemas::{envelope::StoredEvent, notice::ChangeNotice};
+use sqlx::{Connection, FromRow, PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::{
+    audit::{self, Action, Operator, Subject},
+    event_log,
+    notices::Notices,
+    parking::{Failure, sql},
+    registry::Registered,
+};
+
+/// One statement looks at so many positions of the log, however few of them are the owner's.
+const SPAN: i64 = 100_000;
+
+/// Why the rows are as they were.
+#[derive(Debug, thiserror::Error)]
+pub enum OwnerError {
+    /// An event cannot be applied; the owner is parked, or will be.
+    #[error("an event of this owner cannot be applied (see `projectors parked show`): {0}")]
+    Poison(String),
+    /// No worker of this projection has ever been there.
+    #[error("{0} has no checkpoint in log partition {1}: run the projectors first")]
+    NeverRan(String, i32),
+    /// A database.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+impl From<Failure> for OwnerError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Database(error) => Self::Database(error),
+            failure => Self::Poison(failure.cause()),
+        }
+    }
+}
+
+/// What is in an owner's rows.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Contents {
+    /// How many there are.
+    pub rows: i64,
+    /// A hash over all their columns.
+    pub hash: String,
+}
+
+/// What folding anew came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// How many events of the owner the projection wants.
+    pub events: i64,
+    /// The rows as they were.
+    pub before: Contents,
+    /// The rows as the log says.
+    pub after: Contents,
+}
+
+impl Rebuilt {
+    /// Whether the rows were what the log says.
+    pub fn is_unchanged(&self) -> bool {
+        self.before == self.after
+    }
+}
+
+/// Whether anything is kept.
+pub enum Mode<'a> {
+    /// Everything is rolled back.
+    DryRun,
+    /// The rows are replaced; who decided it is recorded, and readers are told.
+    Replace(&'a Operator, &'a Notices),
+}
+
+/// Folds an owner's events up to the checkpoint anew. The partition is taken from its worker meanwhile, so that no batch is
+/// lost between the rows and the checkpoint; what was parked of the owner is applied with the rest.
+pub async fn rebuild(
+    store: &PgPool,
+    connection: &mut PgConnection,
+    projection: Registered,
+    owner_id: Uuid,
+    mode: Mode<'_>,
+) -> Result<Rebuilt, OwnerError> {
+    let partition = partition_of(owner_id, event_log::partitions(store).await?);
+    let worker = projection.worker();
+    let mut transaction = connection.begin().await?;
+    let checkpoints = sql::fence(&mut transaction, &worker, &[partition]).await?;
+    let Some((_, upto)) = checkpoints.first().copied() else {
+        return Err(OwnerError::NeverRan(worker, partition));
+    };
+    let before = contents(&mut transaction, projection, owner_id).await?;
+    clear(&mut transaction, projection, owner_id).await?;
+    let mut events = 0;
+    let mut pages = Pages { partition, owner_id, after: 0, upto };
+    while let Some(page) = pages.next(store, projection).await? {
+        projection.refold(&mut transaction, &page).await?;
+        events += i64::try_from(page.len()).unwrap_or(i64::MAX);
+    }
+    let after = contents(&mut transaction, projection, owner_id).await?;
+    let rebuilt = Rebuilt { events, before, after };
+    let Mode::Replace(operator, notices) = mode else {
+        transaction.rollback().await?;
+        return Ok(rebuilt);
+    };
+    sql::delete(&mut transaction, &worker, partition, owner_id).await?;
+    let subject = Subject { worker: &worker, partition, owner_id };
+    audit::record(&mut transaction, operator, Action::OwnerRebuilt, subject, events).await?;
+    transaction.commit().await?;
+    notices.give(&ChangeNotice {
+        read_model: projection.name.to_owned(),
+        version: projection.version,
+        checkpoints,
+        owners: Some(vec![owner_id]),
+    });
+    Ok(rebuilt)
+}
+
+/// Removes an owner's rows; the caller's transaction brings them back, folded or rolled back.
+pub(crate) async fn clear(
+    transaction: &mut PgConnection,
+    projection: Registered,
+    owner_id: Uuid,
+) -> Result<(), sqlx::Error> {
+    let sql = format!("DELETE FROM {} WHERE athlete_id = $1", projection.table());
+    sqlx::query(&sql).bind(owner_id).execute(transaction).await?;
+    Ok(())
+}
+
+async fn contents(
+    transaction: &mut PgConnection,
+    projection: Registered,
+    owner_id: Uuid,
+) -> Result<Contents, sqlx::Error> {
+    let sql = format!(
+        "SELECT count(*) AS rows, coalesce(md5(string_agg(to_jsonb(r)::text, ',' ORDER BY to_jsonb(r)::text)), '') AS hash
+         FROM {} r WHERE r.athlete_id = $1",
+        projection.table()
+    );
+    sqlx::query_as(&sql).bind(owner_id).fetch_one(transaction).await
+}
+
+/// An owner's events that a projection wants, span by span of the log.
+pub(crate) struct Pages {
+    /// The owner's log partition.
+    pub partition: i32,
+    /// Whose.
+    pub owner_id: Uuid,
+    /// What was read already.
+    pub after: i64,
+    /// The last position to be read.
+    pub upto: i64,
+}
+
+const OF_OWNER: &str = "
+SELECT partition, position, aggregate_type, aggregate_id, sequence, owner_id, event_id, event_type, event_version, payload,
+       metadata, command_id, occurred_at, recorded_at
+FROM events WHERE partition = $1 AND position > $2 AND position <= $3 AND owner_id = $4 ORDER BY position";
+
+impl Pages {
+    /// The events of the next span, which may be none; `None` at the end.
+    pub async fn next(
+        &mut self,
+        store: &PgPool,
+        projection: Registered,
+    ) -> Result<Option<Vec<StoredEvent>>, sqlx::Error> {
+        if self.after >= self.upto {
+            return Ok(None);
+        }
+        let end = self.upto.min(self.after + SPAN);
+        let mut events: Vec<StoredEvent> = sqlx::query_as(OF_OWNER)
+            .bind(self.partition)
+            .bind(self.after)
+            .bind(end)
+            .bind(self.owner_id)
+            .fetch_all(store)
+            .await?;
+        events.retain(|event| projection.wants(&event.event_type));
+        self.after = end;
+        Ok(Some(events))
+    }
+}

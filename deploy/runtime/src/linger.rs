@@ -12,11 +12,14 @@ use axum::http::header::EXPECT;
 use bytes::Bytes;
 use futures::StreamExt;
 use hyper::body::{Frame, SizeHint};
+use tokio::time::timeout;
 
 /// At most so much of an unwanted body is read: more than the longest that any path accepts.
 const MOST_BYTES: usize = 32 << 20;
 /// And for at most so long.
 const LONGEST: Duration = Duration::from_secs(30);
+/// Who sends nothing for so long waits for the answer.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// What a handler has left of a body.
 #[derive(Debug, Clone, Default)]
@@ -41,7 +44,7 @@ impl Rest {
         let mut chunks = body.into_data_stream();
         let reading = async {
             let mut bytes = 0;
-            while let Some(Ok(chunk)) = chunks.next().await {
+            while let Ok(Some(Ok(chunk))) = timeout(SILENCE, chunks.next()).await {
                 bytes += chunk.len();
                 if bytes > MOST_BYTES {
                     return;
@@ -49,7 +52,7 @@ impl Rest {
             }
         };
         // Too late or too long: then the connection is closed on it.
-        let _ = tokio::time::timeout(LONGEST, reading).await;
+        let _ = timeout(LONGEST, reading).await;
     }
 }
 

@@ -302,3 +302,25 @@ async fn who_asks_before_sending_a_body_is_refused_without_it() {
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn an_unwanted_body_that_never_ends_or_never_comes_is_not_waited_for() {
+    let server = Running::public(router()).await;
+    // Promised and never sent.
+    let mut silent = server.connect().await;
+    let head = "POST /nowhere HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 1000\r\n\r\n";
+    silent.write_all(head.as_bytes()).await.unwrap();
+    let answer = read_to_end(&mut silent).await;
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+    // Without an end: the server stops listening at its bound.
+    let mut endless = server.connect().await;
+    let head = "POST /nowhere HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    endless.write_all(head.as_bytes()).await.unwrap();
+    let chunk = [b"10000\r\n".as_slice(), &vec![b'x'; 0x10000], b"\r\n"].concat();
+    let mut sent = 0_usize;
+    while endless.write_all(&chunk).await.is_ok() {
+        sent += chunk.len();
+        assert!(sent < 256 << 20, "the server reads on and on");
+    }
+    server.stop().await;
+}

@@ -15,7 +15,7 @@ use crate::{
     audit::{self, Operator},
     explain,
     owner::{self, Mode, Rebuilt},
-    parked::{self, By, Parked},
+    parked::{self, Decision, Parked},
     registry::{PROJECTIONS, Registered},
     serve,
     settings::{self, OperatorSettings, RunSettings, SETTINGS},
@@ -76,13 +76,10 @@ enum Command {
         /// Roll it back and only say whether the rows are what the log says; exits 1 where they are not
         #[arg(long)]
         dry_run: bool,
-        /// Why, for `projectors audit`
-        #[arg(long, value_name = "TEXT")]
-        reason: Option<String>,
         #[command(flatten)]
-        by: By,
+        decision: Decision,
     },
-    /// Show which events made a row, and the row after each of them; changes of that owner wait meanwhile
+    /// Show which events made a row, and the row after each of them; the owner's log partition waits meanwhile
     Explain {
         /// The projection
         #[arg(value_name = "NAME", value_parser = projection_names())]
@@ -165,9 +162,9 @@ async fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         }
         Command::Migrate => migrate(&settings::read_models_owner(Source::from_env())?).await,
         Command::Parked(command) => parked::run(command, &OperatorSettings::read(Source::from_env())?).await,
-        Command::Rebuild { projection, owner, dry_run, reason, by } => {
+        Command::Rebuild { projection, owner, dry_run, decision } => {
             let settings = OperatorSettings::read(Source::from_env())?;
-            let operator = (!dry_run).then(|| by.operator(reason));
+            let operator = (!dry_run).then(|| Operator::from(decision));
             rebuild(&settings, named(&projection)?, owner, operator.as_ref()).await
         }
         Command::Explain { projection, key, json } => {

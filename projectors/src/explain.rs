@@ -1,17 +1,16 @@
 //! `projectors explain NAME KEY`: which events made a row, and the row after each of them. The owner's events are folded one by
-//! one in a transaction that is rolled back; until then changes of this one owner wait.
+//! one in a transaction that is rolled back; until then the owner's log partition waits.
 use std::collections::VecDeque;
 
 use chrono::{DateTime, Utc};
-use fittrack_domain::partition::partition_of;
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::{Connection, FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::{
-    checkpoint, event_log,
     owner::{self, OwnerError, Pages},
+    parking::RefoldError,
     registry::Registered,
 };
 
@@ -79,6 +78,12 @@ impl From<sqlx::Error> for ExplainError {
     }
 }
 
+impl From<RefoldError> for ExplainError {
+    fn from(error: RefoldError) -> Self {
+        Self::Owner(error.into())
+    }
+}
+
 /// A row's primary key: its columns with their types, and the values that were asked for.
 struct Key {
     columns: Vec<Column>,
@@ -102,17 +107,16 @@ pub async fn explain(
     let key = Key::parse(connection, projection, key).await?;
     let owner_id =
         key.owner(store, connection, projection).await?.ok_or_else(|| ExplainError::Unknown(given.to_owned()))?;
-    let partition = partition_of(owner_id, event_log::partitions(store).await?);
     let mut transaction = connection.begin().await?;
-    let starts = checkpoint::load(&mut transaction, &projection.worker(), &[partition]).await?;
-    let upto = starts.first().map_or(0, |start| start.position);
+    // A batch that came in between would be counted twice.
+    let mut pages = Pages::fenced(store, &mut transaction, projection, owner_id).await?;
+    let partition = pages.partition;
     owner::clear(&mut transaction, projection, owner_id).await?;
     let (mut events, mut first_position, mut steps) = (0, None, VecDeque::new());
     let mut row: Option<Value> = None;
-    let mut pages = Pages { partition, owner_id, after: 0, upto };
     while let Some(page) = pages.next(store, projection).await? {
         for event in page {
-            projection.refold(&mut transaction, std::slice::from_ref(&event)).await.map_err(OwnerError::from)?;
+            projection.refold(&mut transaction, std::slice::from_ref(&event)).await.map_err(RefoldError::from)?;
             let now = key.row(&mut transaction, projection).await?;
             if now == row {
                 continue;
@@ -139,15 +143,21 @@ WHERE i.indrelid = $1::regclass AND i.indisprimary
 ORDER BY array_position(i.indkey::smallint[], a.attnum)";
 
 impl Key {
-    async fn parse(connection: &mut PgConnection, projection: Registered, key: &str) -> Result<Self, ExplainError> {
-        let columns: Vec<Column> = sqlx::query_as(COLUMNS).bind(projection.table()).fetch_all(connection).await?;
-        let values: Vec<String> = key.split('/').map(str::to_owned).collect();
-        let is_uuid = |(column, value): (&Column, &String)| column.kind != "uuid" || Uuid::try_parse(value).is_ok();
-        if columns.len() == values.len() && columns.iter().zip(&values).all(is_uuid) {
-            return Ok(Self { columns, values });
+    async fn parse(connection: &mut PgConnection, projection: Registered, given: &str) -> Result<Self, ExplainError> {
+        let columns: Vec<Column> = sqlx::query_as(COLUMNS).bind(projection.table()).fetch_all(&mut *connection).await?;
+        let names = columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join("/");
+        let key = Self { columns, values: given.split('/').map(str::to_owned).collect() };
+        let refused = || ExplainError::Key { projection: projection.name, columns: names, given: given.to_owned() };
+        if key.columns.len() != key.values.len() {
+            return Err(refused());
         }
-        let columns = columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join("/");
-        Err(ExplainError::Key { projection: projection.name, columns, given: key.to_owned() })
+        // Whether each part is of its column's type, the database says best (class 22: data exception).
+        match key.row(connection, projection).await {
+            Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code.starts_with("22")) => {
+                Err(refused())
+            }
+            looked_up => looked_up.map(|_| key).map_err(Into::into),
+        }
     }
 
     /// Whose row it is: the key says so, or the row, or the stream it is named after (the row may be gone).

@@ -9,7 +9,7 @@ use crate::{
     audit::{self, Action, Operator, Subject},
     event_log,
     notices::Notices,
-    parking::{Failure, sql},
+    parking::{RefoldError, sql},
     registry::Registered,
 };
 
@@ -19,23 +19,17 @@ const SPAN: i64 = 100_000;
 /// Why the rows are as they were.
 #[derive(Debug, thiserror::Error)]
 pub enum OwnerError {
-    /// An event cannot be applied; the owner is parked, or will be.
-    #[error("an event of this owner cannot be applied (see `projectors parked show`): {0}")]
-    Poison(String),
+    /// An event cannot be applied (the owner is parked, or will be), or a database fails.
+    #[error("an owner's events cannot be folded (see `projectors parked show`): {0}")]
+    Refold(#[from] RefoldError),
     /// No worker of this projection has ever been there.
     #[error("{0} has no checkpoint in log partition {1}: run the projectors first")]
     NeverRan(String, i32),
-    /// A database.
-    #[error(transparent)]
-    Database(#[from] sqlx::Error),
 }
 
-impl From<Failure> for OwnerError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Database(error) => Self::Database(error),
-            failure => Self::Poison(failure.cause()),
-        }
+impl From<sqlx::Error> for OwnerError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Refold(error.into())
     }
 }
 
@@ -83,19 +77,15 @@ pub async fn rebuild(
     owner_id: Uuid,
     mode: Mode<'_>,
 ) -> Result<Rebuilt, OwnerError> {
-    let partition = partition_of(owner_id, event_log::partitions(store).await?);
     let worker = projection.worker();
     let mut transaction = connection.begin().await?;
-    let checkpoints = sql::fence(&mut transaction, &worker, &[partition]).await?;
-    let Some((_, upto)) = checkpoints.first().copied() else {
-        return Err(OwnerError::NeverRan(worker, partition));
-    };
+    let mut pages = Pages::fenced(store, &mut transaction, projection, owner_id).await?;
+    let (partition, checkpoint) = (pages.partition, pages.upto);
     let before = contents(&mut transaction, projection, owner_id).await?;
     clear(&mut transaction, projection, owner_id).await?;
     let mut events = 0;
-    let mut pages = Pages { partition, owner_id, after: 0, upto };
     while let Some(page) = pages.next(store, projection).await? {
-        projection.refold(&mut transaction, &page).await?;
+        projection.refold(&mut transaction, &page).await.map_err(RefoldError::from)?;
         events += i64::try_from(page.len()).unwrap_or(i64::MAX);
     }
     let after = contents(&mut transaction, projection, owner_id).await?;
@@ -111,7 +101,7 @@ pub async fn rebuild(
     notices.give(&ChangeNotice {
         read_model: projection.name.to_owned(),
         version: projection.version,
-        checkpoints,
+        checkpoints: vec![(partition, checkpoint)],
         owners: Some(vec![owner_id]),
     });
     Ok(rebuilt)
@@ -159,6 +149,20 @@ SELECT partition, position, aggregate_type, aggregate_id, sequence, owner_id, ev
 FROM events WHERE partition = $1 AND position > $2 AND position <= $3 AND owner_id = $4 ORDER BY position";
 
 impl Pages {
+    /// Takes the owner's partition from its worker until the end of the transaction; the pages go up to its checkpoint.
+    pub async fn fenced(
+        store: &PgPool,
+        transaction: &mut PgConnection,
+        projection: Registered,
+        owner_id: Uuid,
+    ) -> Result<Self, OwnerError> {
+        let partition = partition_of(owner_id, event_log::partitions(store).await?);
+        let fenced = sql::fence(transaction, &projection.worker(), &[partition]).await?;
+        let never_ran = || OwnerError::NeverRan(projection.worker(), partition);
+        let (_, upto) = fenced.first().copied().ok_or_else(never_ran)?;
+        Ok(Self { partition, owner_id, after: 0, upto })
+    }
+
     /// The events of the next span, which may be none; `None` at the end.
     pub async fn next(
         &mut self,

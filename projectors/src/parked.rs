@@ -13,8 +13,7 @@ use crate::{
     cli::{Failure, projection_names},
     notices::Notices,
     parking::{
-        list,
-        retry::{self, RetryError},
+        RefoldError, list, retry,
         show::{self, Shown},
         sql,
     },
@@ -58,11 +57,8 @@ pub enum Parked {
         /// Try it in a transaction that is rolled back, and say what would come of it
         #[arg(long)]
         dry_run: bool,
-        /// Why, for `projectors audit`
-        #[arg(long, value_name = "TEXT")]
-        reason: Option<String>,
         #[command(flatten)]
-        by: By,
+        decision: Decision,
     },
     /// Give up an owner's parked events for good: the read models will never show them
     Discard {
@@ -88,10 +84,19 @@ pub struct By {
     by: String,
 }
 
-impl By {
-    /// As `projectors audit` shows it.
-    pub(crate) fn operator(self, reason: Option<String>) -> Operator {
-        Operator { name: self.by, reason }
+/// Who decides, and why if they want to say.
+#[derive(Debug, Args)]
+pub struct Decision {
+    /// Why, for `projectors audit`
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    #[command(flatten)]
+    by: By,
+}
+
+impl From<Decision> for Operator {
+    fn from(Decision { reason, by }: Decision) -> Self {
+        Self { name: by.by, reason }
     }
 }
 
@@ -104,11 +109,12 @@ pub(crate) async fn run(command: Parked, settings: &OperatorSettings) -> Result<
         Parked::Retry { owner, projection, dry_run: true, .. } => {
             dry_run(&read_models, owner, worker(projection)).await
         }
-        Parked::Retry { owner, projection, reason, by, .. } => {
-            retry(&read_models, owner, worker(projection), &by.operator(reason), settings).await
+        Parked::Retry { owner, projection, decision, .. } => {
+            retry(&read_models, owner, worker(projection), &decision.into(), settings).await
         }
         Parked::Discard { owner, projection, reason, by } => {
-            discard(&read_models, owner, worker(projection), &by.operator(Some(reason))).await
+            let operator = Operator { name: by.by, reason: Some(reason) };
+            discard(&read_models, owner, worker(projection), &operator).await
         }
     }
 }
@@ -188,7 +194,7 @@ async fn dry_run(read_models: &PgPool, owner: Option<Uuid>, worker: Option<Strin
     for (worker, partition, owner_id) in sql::keys(&mut connection, worker.as_deref(), owner).await? {
         let outcome = match Registered::of_worker(&worker) {
             Some(projection) => retry::dry_run(&mut connection, projection, partition, owner_id).await,
-            None => Err(RetryError::Still(NO_SUCH_PROJECTION.to_owned())),
+            None => Err(RefoldError::Still(NO_SUCH_PROJECTION.to_owned())),
         };
         match outcome {
             Ok(events) => println!("{worker}  {owner_id}  would apply {events} events"),

@@ -73,6 +73,26 @@ impl Failure {
     }
 }
 
+/// Why an owner's events could not be folded at an operator's order.
+#[derive(Debug, thiserror::Error)]
+pub enum RefoldError {
+    /// One of them fails still.
+    #[error("{0}")]
+    Still(String),
+    /// A database.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
+
+impl From<Failure> for RefoldError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Database(error) => Self::Database(error),
+            failure => Self::Still(failure.cause()),
+        }
+    }
+}
+
 /// Whether the data are to blame. Not for connections, resources, operators, deadlocks, read-only standbys or a schema that
 /// was not migrated yet: those pass, or concern everybody.
 fn blames_the_event(error: &sqlx::Error) -> bool {

@@ -4,32 +4,12 @@ use fittrack_schemas::notice::ChangeNotice;
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
-use super::{Failure, sql};
+use super::{RefoldError, sql};
 use crate::{
     audit::{self, Action, Operator, Subject},
     notices::Notices,
     registry::Registered,
 };
-
-/// Why an owner's events are parked still.
-#[derive(Debug, thiserror::Error)]
-pub enum RetryError {
-    /// One of them fails still.
-    #[error("{0}")]
-    Still(String),
-    /// The read models' database.
-    #[error("read models: {0}")]
-    Database(#[from] sqlx::Error),
-}
-
-impl From<Failure> for RetryError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Database(error) => Self::Database(error),
-            failure => Self::Still(failure.cause()),
-        }
-    }
-}
 
 /// Applies an owner's parked events in order, all or none; how many they were.
 pub async fn retry(
@@ -39,7 +19,7 @@ pub async fn retry(
     owner_id: Uuid,
     operator: &Operator,
     notices: &Notices,
-) -> Result<usize, RetryError> {
+) -> Result<usize, RefoldError> {
     let worker = projection.worker();
     let mut transaction = connection.begin().await?;
     let checkpoints = sql::fence(&mut transaction, &worker, &[partition]).await?;
@@ -65,7 +45,7 @@ pub async fn dry_run(
     projection: Registered,
     partition: i32,
     owner_id: Uuid,
-) -> Result<usize, RetryError> {
+) -> Result<usize, RefoldError> {
     let mut transaction = connection.begin().await?;
     let events = sql::of_owner(&mut transaction, &projection.worker(), partition, owner_id).await?;
     projection.refold(&mut transaction, &events).await?;

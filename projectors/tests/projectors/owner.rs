@@ -5,6 +5,7 @@ use projectors::{
     explain::{self, ExplainError},
     notices::Notices,
     owner::{self, Mode, OwnerError},
+    parking::RefoldError,
     projections::workouts::Workouts,
     registry::{PROJECTIONS, Registered, Road},
     source::store::StoreSource,
@@ -129,7 +130,7 @@ async fn a_parked_owner_is_rebuilt_after_the_fix_and_not_before() {
     let (shown, parked) = ("SELECT count(*) FROM workouts", "SELECT count(*) FROM parked_events");
     let mode = Mode::Replace(&on_duty(), &nobody);
     let refused = owner::rebuild(&parts.store, &mut operator, projection, athlete(2), mode).await.unwrap_err();
-    assert!(matches!(refused, OwnerError::Poison(_)), "{refused}");
+    assert!(matches!(refused, OwnerError::Refold(RefoldError::Still(_))), "{refused}");
     assert_eq!((databases.count(shown).await, databases.count(parked).await), (1, 1));
     databases.execute("ALTER TABLE workouts_v1.workouts DROP CONSTRAINT no_such_title").await;
     let mode = Mode::Replace(&on_duty(), &nobody);
@@ -170,8 +171,11 @@ async fn a_row_is_explained_by_the_events_that_made_it() {
     let counts: Vec<_> = board.steps.iter().map(|step| step.row.as_ref().unwrap()["workouts"].clone()).collect();
     assert_eq!(counts, [json!(1), json!(2), json!(1)]);
 
-    let wrong = explain::explain(&parts.store, &mut operator, named("totals"), "x").await.unwrap_err();
-    assert!(wrong.to_string().contains("athlete_id/local_date/sport"), "{wrong}");
+    for wrong in ["x", "x/2026-11-24/run", &format!("{}/not a day/run", athlete(1)), "a/b/c/d", "\u{0}/2026-11-24/run"]
+    {
+        let refused = explain::explain(&parts.store, &mut operator, named("totals"), wrong).await.unwrap_err();
+        assert!(refused.to_string().contains("athlete_id/local_date/sport"), "{wrong}: {refused}");
+    }
     let unknown = explain::explain(&parts.store, &mut operator, named("workouts"), &workout(9).to_string()).await;
     assert!(matches!(unknown, Err(ExplainError::Unknown(_))));
     assert_eq!(databases.all_rows().await, before, "explaining changes nothing");

@@ -3,7 +3,7 @@ use fittrack_domain::values::Title;
 use projectors::{
     audit::{self, Operator},
     notices::Notices,
-    parking::{list, retry, show},
+    parking::{RefoldError, list, retry, show},
     projections::{totals::Totals, workouts::Workouts},
     registry::Registered,
     runner::{Halt, Tuning},
@@ -79,7 +79,7 @@ async fn poison_parks_its_owner_in_order_and_a_retry_after_the_fix_applies_all()
     let nobody = Notices::nowhere();
     let too_early =
         retry::retry(&mut operator, projection, partition, athlete(2), &on_duty(), &nobody).await.unwrap_err();
-    assert!(matches!(too_early, retry::RetryError::Still(_)), "{too_early}");
+    assert!(matches!(too_early, RefoldError::Still(_)), "{too_early}");
     assert_eq!((databases.count(PARKED).await, databases.count(shown).await), (4, 5));
     databases.execute(ALLOW).await;
     assert_eq!(retry::retry(&mut operator, projection, partition, athlete(2), &on_duty(), &nobody).await.unwrap(), 4);

@@ -23,6 +23,16 @@ pub enum Action {
     ParkedDiscarded,
     /// An owner's rows were folded anew.
     OwnerRebuilt,
+    /// A build was begun, or taken up again.
+    RebuildBegun,
+    /// A build was loaded and has caught up.
+    RebuildDone,
+    /// Readers see this build now.
+    Promoted,
+    /// Readers see this build again.
+    RolledBack,
+    /// A build was dropped.
+    Retired,
 }
 
 impl Action {
@@ -32,39 +42,52 @@ impl Action {
             Self::ParkedRetried => "parked_retried",
             Self::ParkedDiscarded => "parked_discarded",
             Self::OwnerRebuilt => "owner_rebuilt",
+            Self::RebuildBegun => "rebuild_begun",
+            Self::RebuildDone => "rebuild_done",
+            Self::Promoted => "promoted",
+            Self::RolledBack => "rolled_back",
+            Self::Retired => "retired",
         }
     }
 }
 
-/// Whose events of which projection a decision is about.
+/// What a decision is about: a build, or one owner's events in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Subject<'a> {
-    /// The projection and its version.
-    pub worker: &'a str,
-    /// The log partition.
-    pub partition: i32,
-    /// Whose.
-    pub owner_id: Uuid,
+    worker: &'a str,
+    owner: Option<(i32, Uuid)>,
+}
+
+impl<'a> Subject<'a> {
+    /// A build as a whole.
+    pub fn of_build(worker: &'a str) -> Self {
+        Self { worker, owner: None }
+    }
+
+    /// One owner in a build, with their log partition.
+    pub fn of_owner(worker: &'a str, partition: i32, owner_id: Uuid) -> Self {
+        Self { worker, owner: Some((partition, owner_id)) }
+    }
 }
 
 const RECORD: &str = "
 INSERT INTO operator_actions (decided_by, action, worker, partition, owner_id, events, reason)
 VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
-/// Records a decision about so many events; part of the transaction that carries it out.
+/// Records a decision, about so many events where that is known; part of the transaction that carries it out.
 pub async fn record(
     transaction: &mut PgConnection,
     operator: &Operator,
     action: Action,
     subject: Subject<'_>,
-    events: i64,
+    events: Option<i64>,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(RECORD)
         .bind(&operator.name)
         .bind(action.as_str())
         .bind(subject.worker)
-        .bind(subject.partition)
-        .bind(subject.owner_id)
+        .bind(subject.owner.map(|(partition, _)| partition))
+        .bind(subject.owner.map(|(_, owner_id)| owner_id))
         .bind(events)
         .bind(&operator.reason)
         .execute(transaction)
@@ -79,16 +102,16 @@ pub struct Entry {
     pub decided_at: DateTime<Utc>,
     /// Who.
     pub decided_by: String,
-    /// What: `parked_retried`, `parked_discarded`, `owner_rebuilt`.
+    /// What: `parked_retried`, `promoted` ...
     pub action: String,
-    /// The projection and its version.
+    /// The build.
     pub worker: String,
-    /// The log partition.
-    pub partition: i32,
+    /// The log partition, where it is about one owner.
+    pub partition: Option<i32>,
     /// Whose events.
-    pub owner_id: Uuid,
-    /// How many.
-    pub events: i64,
+    pub owner_id: Option<Uuid>,
+    /// How many, where that is known.
+    pub events: Option<i64>,
     /// Why.
     pub reason: Option<String>,
 }
@@ -110,8 +133,10 @@ pub fn table(entries: &[Entry]) -> String {
     let line = |entry: &Entry| {
         let at = entry.decided_at.format("%Y-%m-%d %H:%M:%S UTC");
         let reason = entry.reason.as_deref().unwrap_or("no reason given");
-        let Entry { decided_by, action, worker, owner_id, events, .. } = entry;
-        format!("{at}  {action}  {worker}  {owner_id}  {events} events  by {decided_by}: {reason}\n")
+        let owner = entry.owner_id.map(|owner_id| format!("  {owner_id}")).unwrap_or_default();
+        let events = entry.events.map(|events| format!("  {events} events")).unwrap_or_default();
+        let Entry { decided_by, action, worker, .. } = entry;
+        format!("{at}  {action}  {worker}{owner}{events}  by {decided_by}: {reason}\n")
     };
     entries.iter().map(line).collect()
 }

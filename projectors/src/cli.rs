@@ -7,25 +7,24 @@ use fittrack_runtime::{
     pg::{self, PoolSettings},
     private::Readiness,
 };
-use fittrack_schemas::migrations;
+use fittrack_schemas::read_models;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::{
-    audit::{self, Operator},
-    explain,
-    owner::{self, Mode, Rebuilt},
-    parked::{self, Decision, Parked},
-    registry::{PROJECTIONS, Registered},
+    audit, builds, explain,
+    parked::{self, Parked},
+    registry,
+    replay::{Promote, Rebuild, Retire, Rollback, Verify},
     serve,
     settings::{self, OperatorSettings, RunSettings, SETTINGS},
-    status, watch,
+    status::{self, Detail},
+    watch,
 };
 
 /// How long `migrate` waits for the database to answer.
 const DATABASE_PATIENCE: Duration = Duration::from_secs(30);
 /// How long one statement of a migration may take.
-const MIGRATION_STATEMENT: Duration = Duration::from_secs(3600);
+pub(crate) const MIGRATION_STATEMENT: Duration = Duration::from_secs(3600);
 
 /// FitTrack's projectors: they turn events into read models.
 #[derive(Debug, Parser)]
@@ -59,26 +58,28 @@ enum Command {
         /// Show it every second, with the pace and when each will have caught up, until Ctrl-C
         #[arg(long, conflicts_with = "json")]
         watch: bool,
+        /// Show each log partition too
+        #[arg(long)]
+        partitions: bool,
+        /// Show retired builds too
+        #[arg(long)]
+        retired: bool,
     },
     /// Bring the read models' database to the newest schema, as its owner
     Migrate,
     /// Events that a projection could not take
     #[command(subcommand)]
     Parked(Parked),
-    /// Fold one owner's events anew and replace their rows, fenced against the live worker
-    Rebuild {
-        /// The projection
-        #[arg(value_name = "NAME", value_parser = projection_names())]
-        projection: String,
-        /// Whose rows
-        #[arg(long, value_name = "ID")]
-        owner: Uuid,
-        /// Roll it back and only say whether the rows are what the log says; exits 1 where they are not
-        #[arg(long)]
-        dry_run: bool,
-        #[command(flatten)]
-        decision: Decision,
-    },
+    /// Build a read model anew from the whole history, beside what readers see; or mend one owner's rows
+    Rebuild(Rebuild),
+    /// Compare a build with what readers see, at the same positions; exits 1 where something differs that is not meant to
+    Verify(Verify),
+    /// Show readers a build that was verified, in one step
+    Promote(Promote),
+    /// Show readers what they saw before the last promotion
+    Rollback(Rollback),
+    /// Drop a build that readers do not see, for good
+    Retire(Retire),
     /// Show which events made a row, and the row after each of them; the owner's log partition waits meanwhile
     Explain {
         /// The projection
@@ -114,7 +115,7 @@ enum SourceName {
 
 /// The names of all projections, for arguments.
 pub(crate) fn projection_names() -> PossibleValuesParser {
-    PossibleValuesParser::new(PROJECTIONS.map(|projection| projection.name))
+    PossibleValuesParser::new(registry::names())
 }
 
 /// Why a subcommand did not succeed.
@@ -157,18 +158,19 @@ async fn dispatch(command: Command) -> Result<ExitCode, Failure> {
             let settings = RunSettings::read(Source::from_env(), !from_store)?;
             Ok(serve::run(settings, chosen(&projection), from_store).await?)
         }
-        Command::Status { json, watch } => {
-            print_status(&OperatorSettings::read(Source::from_env())?, json, watch).await
+        Command::Status { json, watch, partitions, retired } => {
+            let detail = Detail { partitions, retired };
+            print_status(&OperatorSettings::read(Source::from_env())?, json, watch, detail).await
         }
         Command::Migrate => migrate(&settings::read_models_owner(Source::from_env())?).await,
         Command::Parked(command) => parked::run(command, &OperatorSettings::read(Source::from_env())?).await,
-        Command::Rebuild { projection, owner, dry_run, decision } => {
-            let settings = OperatorSettings::read(Source::from_env())?;
-            let operator = (!dry_run).then(|| Operator::from(decision));
-            rebuild(&settings, named(&projection)?, owner, operator.as_ref()).await
-        }
+        Command::Rebuild(command) => command.run().await,
+        Command::Verify(command) => command.run().await,
+        Command::Promote(command) => command.run().await,
+        Command::Rollback(command) => command.run().await,
+        Command::Retire(command) => command.run().await,
         Command::Explain { projection, key, json } => {
-            print_explanation(&OperatorSettings::read(Source::from_env())?, named(&projection)?, &key, json).await
+            print_explanation(&OperatorSettings::read(Source::from_env())?, &projection, &key, json).await
         }
         Command::Audit { limit, json } => print_audit(&OperatorSettings::read(Source::from_env())?, limit, json).await,
         Command::Settings => {
@@ -179,18 +181,22 @@ async fn dispatch(command: Command) -> Result<ExitCode, Failure> {
 }
 
 /// All projections, or those that were named.
-fn chosen(names: &[String]) -> Vec<Registered> {
-    let wanted = |projection: &Registered| names.is_empty() || names.iter().any(|name| name == projection.name);
-    PROJECTIONS.into_iter().filter(wanted).collect()
+fn chosen(wanted: &[String]) -> Vec<&'static str> {
+    registry::names().into_iter().filter(|name| wanted.is_empty() || wanted.iter().any(|one| one == name)).collect()
 }
 
-async fn print_status(settings: &OperatorSettings, json: bool, watch: bool) -> Result<ExitCode, Failure> {
+async fn print_status(
+    settings: &OperatorSettings,
+    json: bool,
+    watch: bool,
+    detail: Detail,
+) -> Result<ExitCode, Failure> {
     let (store, read_models) = serve::pools(&settings.databases, "status", 1, 1)?;
     if watch {
-        watch::watch(&store, &read_models).await?;
+        watch::watch(&store, &read_models, detail).await?;
         return Ok(ExitCode::SUCCESS);
     }
-    let statuses = status::read(&store, &read_models).await?;
+    let statuses = status::read(&store, &read_models, detail).await?;
     if json {
         println!("{}", serde_json::to_string_pretty(&serde_json::json!({ "projections": statuses }))?);
     } else {
@@ -199,42 +205,16 @@ async fn print_status(settings: &OperatorSettings, json: bool, watch: bool) -> R
     Ok(ExitCode::SUCCESS)
 }
 
-fn named(projection: &str) -> Result<Registered, Failure> {
-    Registered::named(projection).ok_or_else(|| format!("there is no projection {projection}").into())
-}
-
-/// Without an operator it is a dry run.
-async fn rebuild(
-    settings: &OperatorSettings,
-    projection: Registered,
-    owner_id: Uuid,
-    operator: Option<&Operator>,
-) -> Result<ExitCode, Failure> {
-    let (store, read_models) = serve::pools(&settings.databases, "rebuild", 1, 2)?;
-    let notices = parked::notices(settings, &read_models)?;
-    let mode = operator.map_or(Mode::DryRun, |operator| Mode::Replace(operator, &notices));
-    let mut connection = read_models.acquire().await?;
-    let rebuilt = owner::rebuild(&store, &mut connection, projection, owner_id, mode).await?;
-    notices.flush().await;
-    let Rebuilt { events, before, after } = &rebuilt;
-    let done = if operator.is_some() { "replaced" } else { "not touched" };
-    let verdict = if rebuilt.is_unchanged() { "they are what the log says" } else { "they were not what the log says" };
-    println!(
-        "{}  {owner_id}  {events} events, {} rows before, {} after: {verdict}; {done}",
-        projection.name, before.rows, after.rows
-    );
-    let damaged = operator.is_none() && !rebuilt.is_unchanged();
-    Ok(if damaged { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
 async fn print_explanation(
     settings: &OperatorSettings,
-    projection: Registered,
+    projection: &str,
     key: &str,
     json: bool,
 ) -> Result<ExitCode, Failure> {
     let (store, read_models) = serve::pools(&settings.databases, "explain", 1, 1)?;
-    let explained = explain::explain(&store, &mut *read_models.acquire().await?, projection, key).await?;
+    let mut connection = read_models.acquire().await?;
+    let built = builds::shown(&mut connection, projection).await?;
+    let explained = explain::explain(&store, &mut connection, built, key).await?;
     if json {
         println!("{}", serde_json::to_string_pretty(&explained)?);
     } else {
@@ -266,7 +246,7 @@ async fn migrate(owner: &Secret) -> Result<ExitCode, Failure> {
         // One more attempt, for the reason.
         sqlx::query("SELECT 1").execute(&pool).await?;
     }
-    migrations::apply(&migrations::READ_MODELS, &pool).await?;
+    read_models::migrate(&pool).await?;
     pool.close().await;
     println!("read models: up to date");
     Ok(ExitCode::SUCCESS)

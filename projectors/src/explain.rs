@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::{
     owner::{self, OwnerError, Pages},
     parking::RefoldError,
-    registry::Registered,
+    registry::Built,
 };
 
 /// At most so many steps are shown, the last ones.
@@ -100,24 +100,23 @@ struct Column {
 pub async fn explain(
     store: &PgPool,
     connection: &mut PgConnection,
-    projection: Registered,
+    built: Built,
     key: &str,
 ) -> Result<Explained, ExplainError> {
     let given = key;
-    let key = Key::parse(connection, projection, key).await?;
-    let owner_id =
-        key.owner(store, connection, projection).await?.ok_or_else(|| ExplainError::Unknown(given.to_owned()))?;
+    let key = Key::parse(connection, built, key).await?;
+    let owner_id = key.owner(store, connection, built).await?.ok_or_else(|| ExplainError::Unknown(given.to_owned()))?;
     let mut transaction = connection.begin().await?;
     // A batch that came in between would be counted twice.
-    let mut pages = Pages::fenced(store, &mut transaction, projection, owner_id).await?;
+    let mut pages = Pages::fenced(store, &mut transaction, built, owner_id).await?;
     let partition = pages.partition;
-    owner::clear(&mut transaction, projection, owner_id).await?;
+    owner::clear(&mut transaction, built, owner_id).await?;
     let (mut events, mut first_position, mut steps) = (0, None, VecDeque::new());
     let mut row: Option<Value> = None;
-    while let Some(page) = pages.next(store, projection).await? {
+    while let Some(page) = pages.next(store, built).await? {
         for event in page {
-            projection.refold(&mut transaction, std::slice::from_ref(&event)).await.map_err(RefoldError::from)?;
-            let now = key.row(&mut transaction, projection).await?;
+            built.refold(&mut transaction, std::slice::from_ref(&event)).await.map_err(RefoldError::from)?;
+            let now = key.row(&mut transaction, built).await?;
             if now == row {
                 continue;
             }
@@ -133,7 +132,7 @@ pub async fn explain(
     }
     transaction.rollback().await?;
     let last_position = steps.back().map(|step| step.position);
-    Ok(Explained { projection: projection.name, owner_id, partition, events, first_position, last_position, steps })
+    Ok(Explained { projection: built.name(), owner_id, partition, events, first_position, last_position, steps })
 }
 
 const COLUMNS: &str = "
@@ -143,16 +142,16 @@ WHERE i.indrelid = $1::regclass AND i.indisprimary
 ORDER BY array_position(i.indkey::smallint[], a.attnum)";
 
 impl Key {
-    async fn parse(connection: &mut PgConnection, projection: Registered, given: &str) -> Result<Self, ExplainError> {
-        let columns: Vec<Column> = sqlx::query_as(COLUMNS).bind(projection.table()).fetch_all(&mut *connection).await?;
+    async fn parse(connection: &mut PgConnection, built: Built, given: &str) -> Result<Self, ExplainError> {
+        let columns: Vec<Column> = sqlx::query_as(COLUMNS).bind(built.table()).fetch_all(&mut *connection).await?;
         let names = columns.iter().map(|column| column.name.as_str()).collect::<Vec<_>>().join("/");
         let key = Self { columns, values: given.split('/').map(str::to_owned).collect() };
-        let refused = || ExplainError::Key { projection: projection.name, columns: names, given: given.to_owned() };
+        let refused = || ExplainError::Key { projection: built.name(), columns: names, given: given.to_owned() };
         if key.columns.len() != key.values.len() {
             return Err(refused());
         }
         // Whether each part is of its column's type, the database says best (class 22: data exception).
-        match key.row(connection, projection).await {
+        match key.row(connection, built).await {
             Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code.starts_with("22")) => {
                 Err(refused())
             }
@@ -165,14 +164,13 @@ impl Key {
         &self,
         store: &PgPool,
         connection: &mut PgConnection,
-        projection: Registered,
+        built: Built,
     ) -> Result<Option<Uuid>, sqlx::Error> {
         let named = self.columns.iter().zip(&self.values).find(|(column, _)| column.name == "athlete_id");
         if let Some(owner_id) = named.and_then(|(_, value)| Uuid::try_parse(value).ok()) {
             return Ok(Some(owner_id));
         }
-        if let Some(owner) = self.row(connection, projection).await?.as_ref().and_then(|row| row["athlete_id"].as_str())
-        {
+        if let Some(owner) = self.row(connection, built).await?.as_ref().and_then(|row| row["athlete_id"].as_str()) {
             return Ok(Uuid::try_parse(owner).ok());
         }
         sqlx::query_scalar("SELECT owner_id FROM events WHERE aggregate_type = 'workout' AND aggregate_id = $1 LIMIT 1")
@@ -181,11 +179,11 @@ impl Key {
             .await
     }
 
-    async fn row(&self, connection: &mut PgConnection, projection: Registered) -> Result<Option<Value>, sqlx::Error> {
+    async fn row(&self, connection: &mut PgConnection, built: Built) -> Result<Option<Value>, sqlx::Error> {
         let condition =
             (1..).zip(&self.columns).map(|(n, Column { name, kind })| format!("r.{name} = ${n}::text::{kind}"));
         let condition = condition.collect::<Vec<_>>().join(" AND ");
-        let sql = format!("SELECT to_jsonb(r) FROM {} r WHERE {condition}", projection.table());
+        let sql = format!("SELECT to_jsonb(r) FROM {} r WHERE {condition}", built.table());
         self.values
             .iter()
             .fold(sqlx::query_scalar(&sql), sqlx::query::QueryScalar::bind)

@@ -24,20 +24,26 @@
 //! assert_eq!(totals.as_deref(), Some("totals.v1"));
 //! ```
 pub mod audit;
+pub mod builds;
 pub mod checkpoint;
 pub mod cli;
 pub mod event_log;
 pub mod explain;
+pub mod feeder;
 pub mod notices;
 pub mod owner;
 mod parked;
 pub mod parking;
 pub mod projection;
 pub mod projections;
+pub mod rebuild;
 pub mod registry;
+mod replay;
 pub mod runner;
 pub mod serve;
 pub mod settings;
 pub mod source;
 pub mod status;
+pub mod switch;
+pub mod verify;
 pub mod watch;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use fittrack_runtime::{backoff::Backoff, kafka::Producer};
-use fittrack_schemas::notice::ChangeNotice;
+use fittrack_schemas::{notice::ChangeNotice, read_models::Build};
 use metrics::counter;
 use rdkafka::producer::{FutureRecord, Producer as _};
 use sqlx::PgPool;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// The channel of notices without Kafka.
 const CHANNEL: &str = "fittrack_read_model_changes";
@@ -79,6 +80,12 @@ impl Notices {
     }
 }
 
+/// What is said of a commit to a build that is shown.
+pub(crate) fn notice(build: Build, checkpoints: Vec<(i32, i64)>, owners: Option<Vec<Uuid>>) -> ChangeNotice {
+    let Build { read_model, version, generation } = build;
+    ChangeNotice { read_model: read_model.to_owned(), version, generation, checkpoints, owners }
+}
+
 /// The JSON, without the owners where it would be too long.
 fn payload(notice: &ChangeNotice) -> Option<String> {
     let whole = serde_json::to_string(notice).ok()?;
@@ -113,14 +120,13 @@ async fn send(read_models: PgPool, mut notices: mpsc::Receiver<String>, stop: Ca
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
 
     fn notice(owners: u128) -> ChangeNotice {
         ChangeNotice {
             read_model: "totals".into(),
             version: 1,
+            generation: 1,
             checkpoints: vec![(3, 17)],
             owners: Some((0..owners).map(Uuid::from_u128).collect()),
         }

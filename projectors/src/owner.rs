@@ -1,16 +1,18 @@
-//! One owner's rows of one projection, folded anew from the event store: to mend damaged rows (`projectors rebuild NAME --owner
-//! ID`), to find out whether they are damaged (`--dry-run`), and to show how a row came about ([`crate::explain`]).
+//! One owner's rows of one build, folded anew from the event store: to mend damaged rows (`projectors rebuild NAME --owner
+//! ID`, or of everybody in a span of the log), to find out whether they are damaged (`--dry-run`), and to show how a row came about ([`crate::explain`]).
+use std::collections::BTreeSet;
+
 use fittrack_domain::partition::partition_of;
-use fittrack_schemas::{envelope::StoredEvent, notice::ChangeNotice};
+use fittrack_schemas::envelope::StoredEvent;
 use sqlx::{Connection, FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::{
     audit::{self, Action, Operator, Subject},
-    event_log,
+    builds, event_log,
     notices::Notices,
     parking::{RefoldError, sql},
-    registry::Registered,
+    registry::Built,
 };
 
 /// One statement looks at so many positions of the log, however few of them are the owner's.
@@ -73,60 +75,68 @@ pub enum Mode<'a> {
 pub async fn rebuild(
     store: &PgPool,
     connection: &mut PgConnection,
-    projection: Registered,
+    built: Built,
     owner_id: Uuid,
     mode: Mode<'_>,
 ) -> Result<Rebuilt, OwnerError> {
-    let worker = projection.worker();
+    let worker = built.worker();
     let mut transaction = connection.begin().await?;
-    let mut pages = Pages::fenced(store, &mut transaction, projection, owner_id).await?;
+    let mut pages = Pages::fenced(store, &mut transaction, built, owner_id).await?;
     let (partition, checkpoint) = (pages.partition, pages.upto);
-    let before = contents(&mut transaction, projection, owner_id).await?;
-    clear(&mut transaction, projection, owner_id).await?;
+    let before = contents(&mut transaction, built, owner_id).await?;
+    clear(&mut transaction, built, owner_id).await?;
     let mut events = 0;
-    while let Some(page) = pages.next(store, projection).await? {
-        projection.refold(&mut transaction, &page).await.map_err(RefoldError::from)?;
+    while let Some(page) = pages.next(store, built).await? {
+        built.refold(&mut transaction, &page).await.map_err(RefoldError::from)?;
         events += i64::try_from(page.len()).unwrap_or(i64::MAX);
     }
-    let after = contents(&mut transaction, projection, owner_id).await?;
+    let after = contents(&mut transaction, built, owner_id).await?;
     let rebuilt = Rebuilt { events, before, after };
     let Mode::Replace(operator, notices) = mode else {
         transaction.rollback().await?;
         return Ok(rebuilt);
     };
     sql::delete(&mut transaction, &worker, partition, owner_id).await?;
-    let subject = Subject { worker: &worker, partition, owner_id };
-    audit::record(&mut transaction, operator, Action::OwnerRebuilt, subject, events).await?;
+    let subject = Subject::of_owner(&worker, partition, owner_id);
+    audit::record(&mut transaction, operator, Action::OwnerRebuilt, subject, Some(events)).await?;
+    let shown = builds::is_shown(&mut transaction, built.build).await?;
     transaction.commit().await?;
-    notices.give(&ChangeNotice {
-        read_model: projection.name.to_owned(),
-        version: projection.version,
-        checkpoints: vec![(partition, checkpoint)],
-        owners: Some(vec![owner_id]),
-    });
+    if shown {
+        notices.give(&built.notice(vec![(partition, checkpoint)], Some(vec![owner_id])));
+    }
     Ok(rebuilt)
 }
 
+const OF_SPAN: &str = "
+SELECT DISTINCT owner_id FROM events
+WHERE partition = $1 AND position >= $2 AND position < $2 + $3 ORDER BY owner_id";
+
+/// Everybody who has an event in this log partition from this position on.
+pub async fn of_span(store: &PgPool, partition: i32, since: i64) -> Result<Vec<Uuid>, sqlx::Error> {
+    let heads = event_log::heads(store, &[partition]).await?.map(|heads| heads.heads).unwrap_or_default();
+    let head = heads.first().map_or(0, |(_, head)| *head);
+    let (mut owners, mut from) = (BTreeSet::new(), since.max(1));
+    while from <= head {
+        let some: Vec<Uuid> =
+            sqlx::query_scalar(OF_SPAN).bind(partition).bind(from).bind(SPAN).fetch_all(store).await?;
+        owners.extend(some);
+        from += SPAN;
+    }
+    Ok(owners.into_iter().collect())
+}
+
 /// Removes an owner's rows; the caller's transaction brings them back, folded or rolled back.
-pub(crate) async fn clear(
-    transaction: &mut PgConnection,
-    projection: Registered,
-    owner_id: Uuid,
-) -> Result<(), sqlx::Error> {
-    let sql = format!("DELETE FROM {} WHERE athlete_id = $1", projection.table());
+pub(crate) async fn clear(transaction: &mut PgConnection, built: Built, owner_id: Uuid) -> Result<(), sqlx::Error> {
+    let sql = format!("DELETE FROM {} WHERE athlete_id = $1", built.table());
     sqlx::query(&sql).bind(owner_id).execute(transaction).await?;
     Ok(())
 }
 
-async fn contents(
-    transaction: &mut PgConnection,
-    projection: Registered,
-    owner_id: Uuid,
-) -> Result<Contents, sqlx::Error> {
+async fn contents(transaction: &mut PgConnection, built: Built, owner_id: Uuid) -> Result<Contents, sqlx::Error> {
     let sql = format!(
         "SELECT count(*) AS rows, coalesce(md5(string_agg(to_jsonb(r)::text, ',' ORDER BY to_jsonb(r)::text)), '') AS hash
          FROM {} r WHERE r.athlete_id = $1",
-        projection.table()
+        built.table()
     );
     sqlx::query_as(&sql).bind(owner_id).fetch_one(transaction).await
 }
@@ -153,22 +163,18 @@ impl Pages {
     pub async fn fenced(
         store: &PgPool,
         transaction: &mut PgConnection,
-        projection: Registered,
+        built: Built,
         owner_id: Uuid,
     ) -> Result<Self, OwnerError> {
         let partition = partition_of(owner_id, event_log::partitions(store).await?);
-        let fenced = sql::fence(transaction, &projection.worker(), &[partition]).await?;
-        let never_ran = || OwnerError::NeverRan(projection.worker(), partition);
+        let fenced = sql::fence(transaction, &built.worker(), &[partition]).await?;
+        let never_ran = || OwnerError::NeverRan(built.worker(), partition);
         let (_, upto) = fenced.first().copied().ok_or_else(never_ran)?;
         Ok(Self { partition, owner_id, after: 0, upto })
     }
 
     /// The events of the next span, which may be none; `None` at the end.
-    pub async fn next(
-        &mut self,
-        store: &PgPool,
-        projection: Registered,
-    ) -> Result<Option<Vec<StoredEvent>>, sqlx::Error> {
+    pub async fn next(&mut self, store: &PgPool, built: Built) -> Result<Option<Vec<StoredEvent>>, sqlx::Error> {
         if self.after >= self.upto {
             return Ok(None);
         }
@@ -180,7 +186,7 @@ impl Pages {
             .bind(self.owner_id)
             .fetch_all(store)
             .await?;
-        events.retain(|event| projection.wants(&event.event_type));
+        events.retain(|event| built.wants(&event.event_type));
         self.after = end;
         Ok(Some(events))
     }

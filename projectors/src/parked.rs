@@ -17,7 +17,7 @@ use crate::{
         show::{self, Shown},
         sql,
     },
-    registry::Registered,
+    registry::Built,
     serve,
     settings::OperatorSettings,
 };
@@ -77,7 +77,7 @@ pub enum Parked {
 }
 
 /// Who decides.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct By {
     /// Your name, for `projectors audit`
     #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
@@ -85,7 +85,7 @@ pub struct By {
 }
 
 /// Who decides, and why if they want to say.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct Decision {
     /// Why, for `projectors audit`
     #[arg(long, value_name = "TEXT")]
@@ -105,22 +105,18 @@ pub(crate) async fn run(command: Parked, settings: &OperatorSettings) -> Result<
     let (_, read_models) = serve::pools(&settings.databases, "parked", 1, 2)?;
     match command {
         Parked::List { json } => list(&read_models, json).await,
-        Parked::Show { owner, projection, json } => show(&read_models, owner, worker(projection), json).await,
+        Parked::Show { owner, projection, json } => show(&read_models, owner, projection.as_deref(), json).await,
         Parked::Retry { owner, projection, dry_run: true, .. } => {
-            dry_run(&read_models, owner, worker(projection)).await
+            dry_run(&read_models, owner, projection.as_deref()).await
         }
         Parked::Retry { owner, projection, decision, .. } => {
-            retry(&read_models, owner, worker(projection), &decision.into(), settings).await
+            retry(&read_models, owner, projection.as_deref(), &decision.into(), settings).await
         }
         Parked::Discard { owner, projection, reason, by } => {
             let operator = Operator { name: by.by, reason: Some(reason) };
-            discard(&read_models, owner, worker(projection), &operator).await
+            discard(&read_models, owner, projection.as_deref(), &operator).await
         }
     }
-}
-
-fn worker(projection: Option<String>) -> Option<String> {
-    projection.and_then(|name| Registered::named(&name)).map(|projection| projection.worker())
 }
 
 async fn list(read_models: &PgPool, json: bool) -> Result<ExitCode, Failure> {
@@ -142,10 +138,10 @@ async fn list(read_models: &PgPool, json: bool) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn show(read_models: &PgPool, owner: Uuid, worker: Option<String>, json: bool) -> Result<ExitCode, Failure> {
+async fn show(read_models: &PgPool, owner: Uuid, projection: Option<&str>, json: bool) -> Result<ExitCode, Failure> {
     let mut connection = read_models.acquire().await?;
     let mut shown = Vec::new();
-    for (worker, partition, owner_id) in sql::keys(&mut connection, worker.as_deref(), Some(owner)).await? {
+    for (worker, partition, owner_id) in sql::keys(&mut connection, projection, Some(owner)).await? {
         shown.extend(show::show(&mut connection, &worker, partition, owner_id).await?);
     }
     if shown.is_empty() {
@@ -188,12 +184,12 @@ fn print_shown(shown: &Shown) -> Result<(), serde_json::Error> {
     Ok(())
 }
 
-async fn dry_run(read_models: &PgPool, owner: Option<Uuid>, worker: Option<String>) -> Result<ExitCode, Failure> {
+async fn dry_run(read_models: &PgPool, owner: Option<Uuid>, projection: Option<&str>) -> Result<ExitCode, Failure> {
     let mut connection = read_models.acquire().await?;
     let mut failed = false;
-    for (worker, partition, owner_id) in sql::keys(&mut connection, worker.as_deref(), owner).await? {
-        let outcome = match Registered::of_worker(&worker) {
-            Some(projection) => retry::dry_run(&mut connection, projection, partition, owner_id).await,
+    for (worker, partition, owner_id) in sql::keys(&mut connection, projection, owner).await? {
+        let outcome = match Built::of_worker(&worker) {
+            Some(built) => retry::dry_run(&mut connection, built, partition, owner_id).await,
             None => Err(RefoldError::Still(NO_SUCH_PROJECTION.to_owned())),
         };
         match outcome {
@@ -211,20 +207,20 @@ async fn dry_run(read_models: &PgPool, owner: Option<Uuid>, worker: Option<Strin
 async fn retry(
     read_models: &PgPool,
     owner: Option<Uuid>,
-    worker: Option<String>,
+    projection: Option<&str>,
     operator: &Operator,
     settings: &OperatorSettings,
 ) -> Result<ExitCode, Failure> {
     let notices = notices(settings, read_models)?;
     let mut connection = read_models.acquire().await?;
     let mut failed = 0;
-    for (worker, partition, owner_id) in sql::keys(&mut connection, worker.as_deref(), owner).await? {
-        let Some(projection) = Registered::of_worker(&worker) else {
+    for (worker, partition, owner_id) in sql::keys(&mut connection, projection, owner).await? {
+        let Some(built) = Built::of_worker(&worker) else {
             println!("{worker}  {owner_id}  left alone: {NO_SUCH_PROJECTION}");
             failed += 1;
             continue;
         };
-        match retry::retry(&mut connection, projection, partition, owner_id, operator, &notices).await {
+        match retry::retry(&mut connection, built, partition, owner_id, operator, &notices).await {
             Ok(events) => println!("{worker}  {owner_id}  applied {events} events"),
             Err(error) => {
                 println!("{worker}  {owner_id}  parked still: {error}");
@@ -239,11 +235,11 @@ async fn retry(
 async fn discard(
     read_models: &PgPool,
     owner: Uuid,
-    worker: Option<String>,
+    projection: Option<&str>,
     operator: &Operator,
 ) -> Result<ExitCode, Failure> {
     let mut connection = read_models.acquire().await?;
-    let keys = sql::keys(&mut connection, worker.as_deref(), Some(owner)).await?;
+    let keys = sql::keys(&mut connection, projection, Some(owner)).await?;
     if keys.is_empty() {
         return Err(nothing_parked(owner));
     }

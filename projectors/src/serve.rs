@@ -1,4 +1,4 @@
-//! The process `projectors run`: one task a projection, each with its own connections, and the checks that say whether it
+//! The process `projectors run`: one [`Feeder`] a projection, each build with its own connections, and the checks that say whether it
 //! can work. It starts before its databases and its broker, and begins when they are there.
 use std::{error::Error, process::ExitCode, time::Duration};
 
@@ -18,16 +18,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     event_log,
+    feeder::Feeder,
     notices::Notices,
-    registry::{Registered, Road},
-    runner::{Parts, Tuning},
+    registry::Road,
     settings::{Databases, RunSettings},
 };
 
-/// One for the batch, one for leases.
-const READ_MODEL_CONNECTIONS: u32 = 2;
-/// One for reading, one for listening, one to spare.
-const EVENT_STORE_CONNECTIONS: u32 = 3;
 /// How often the broker is asked whether it is there, and how long it may take to answer.
 const KAFKA_WATCH: Duration = Duration::from_secs(5);
 const KAFKA_ANSWER: Duration = Duration::from_secs(2);
@@ -35,12 +31,12 @@ const KAFKA_ANSWER: Duration = Duration::from_secs(2);
 /// Runs these projections until told to stop; events come through Kafka unless `from_store`.
 pub async fn run(
     settings: RunSettings,
-    projections: Vec<Registered>,
+    projections: Vec<&'static str>,
     from_store: bool,
 ) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     let process = Process::start("projectors", &settings.common).await?;
     let shutdown = process.shutdown.clone();
-    let (store, read_models) = pools(&settings.databases, "watch", 1, 1)?;
+    let (store, read_models) = pools(&settings.databases, "watch", 1, 2)?;
     watch_database(&process, "event store", store.clone());
     watch_database(&process, "read models", read_models.clone());
 
@@ -51,7 +47,7 @@ pub async fn run(
             shutdown.spawn("kafka watch", watching);
             Notices::over_kafka(producer, topics::READ_MODEL_CHANGES)
         }
-        None => Notices::over_postgres(read_models, shutdown.background_token()),
+        None => Notices::over_postgres(read_models.clone(), shutdown.background_token()),
     };
     let (tell, told) = watch::channel(None);
     shutdown.spawn("surroundings", prepare(store, settings.brokers.clone(), tell, shutdown.token()));
@@ -60,20 +56,23 @@ pub async fn run(
         (Some(brokers), false) => Road::Kafka { brokers: brokers.clone(), topic: topics::EVENTS.to_owned() },
         _ => Road::Store,
     };
-    for projection in projections {
-        let (store, read_models) =
-            pools(&settings.databases, projection.name, EVENT_STORE_CONNECTIONS, READ_MODEL_CONNECTIONS)?;
-        let check = process.readiness.check(projection.name);
-        let (notices, road, stop) = (notices.clone(), road.clone(), shutdown.token());
-        let mut told = told.clone();
-        shutdown.spawn(projection.name, async move {
+    for name in projections {
+        let feeder = Feeder {
+            name,
+            read_models: read_models.clone(),
+            databases: settings.databases.clone(),
+            partitions: 0,
+            notices: notices.clone(),
+            check: process.readiness.check(name),
+            road: road.clone(),
+        };
+        let (mut told, stop) = (told.clone(), shutdown.token());
+        shutdown.spawn(name, async move {
             let known = stop.run_until_cancelled(told.wait_for(Option::is_some)).await;
-            let Some(partitions) = known.and_then(Result::ok).and_then(|partitions| *partitions) else {
-                return Ok::<_, std::convert::Infallible>(());
-            };
-            let parts = Parts { store, read_models, partitions, notices, check, tuning: Tuning::default() };
-            projection.run(parts, road, stop).await;
-            Ok(())
+            if let Some(partitions) = known.and_then(Result::ok).and_then(|partitions| *partitions) {
+                Feeder { partitions, ..feeder }.run(stop).await;
+            }
+            Ok::<_, std::convert::Infallible>(())
         });
     }
     Ok(process.run_until_done().await)

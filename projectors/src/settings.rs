@@ -20,7 +20,7 @@ const READ_MODELS_URL: Setting = Setting::required(
 .secret();
 const READ_MODELS_OWNER_URL: Setting = Setting::required(
     "FITTRACK_READ_MODELS_OWNER_URL",
-    "the read models, as their owner; for `migrate` alone",
+    "the read models, as their owner; for `migrate`, `rebuild`, `verify`, `promote`, `rollback` and `retire`",
     "postgres://postgres:secret@localhost:5432/read_models",
 )
 .secret();
@@ -108,6 +108,28 @@ impl OperatorSettings {
         source.knows(SETTINGS);
         source.knows(&OTHERS);
         let settings = Self { databases: Databases::read(&mut source), brokers: source.optional(&BROKERS) };
+        source.finish().map(|()| settings)
+    }
+}
+
+/// What the commands about builds read.
+#[derive(Debug)]
+pub struct BuildSettings {
+    /// The databases, and Kafka.
+    pub operator: OperatorSettings,
+    /// The read models as their owner: tables are made and dropped.
+    pub read_models_owner: Secret,
+}
+
+impl BuildSettings {
+    /// Reads them, or says everything that is wrong.
+    pub fn read(mut source: Source) -> Result<Self, ConfigErrors> {
+        source.knows(SETTINGS);
+        source.knows(&OTHERS);
+        let settings = Self {
+            operator: OperatorSettings { databases: Databases::read(&mut source), brokers: source.optional(&BROKERS) },
+            read_models_owner: source.secret(&READ_MODELS_OWNER_URL),
+        };
         source.finish().map(|()| settings)
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use sqlx::PgPool;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use crate::status::{self, Status};
+use crate::status::{self, Detail, Status};
 
 /// How often the databases are looked at.
 const EVERY: Duration = Duration::from_secs(1);
@@ -48,7 +48,11 @@ impl Pace {
 }
 
 /// Shows the status again and again until Ctrl-C.
-pub async fn watch(store: &PgPool, read_models: &PgPool) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+pub async fn watch(
+    store: &PgPool,
+    read_models: &PgPool,
+    detail: Detail,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let mut clock = interval(EVERY);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut before: Option<(Instant, Vec<Status>)> = None;
@@ -58,12 +62,16 @@ pub async fn watch(store: &PgPool, read_models: &PgPool) -> Result<(), Box<dyn s
             _ = clock.tick() => {}
             interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
         }
-        let (at, statuses) = (Instant::now(), status::read(store, read_models).await?);
+        let (at, statuses) = (Instant::now(), status::read(store, read_models, detail).await?);
         if let Some((then, old)) = &before {
-            paces.resize(statuses.len(), None);
-            for ((old, new), pace) in old.iter().zip(&statuses).zip(&mut paces) {
-                *pace = Some(Pace::between(old, new, at - *then, *pace));
-            }
+            paces = statuses
+                .iter()
+                .map(|new| {
+                    let place = old.iter().position(|old| old.build() == new.build())?;
+                    let known = paces.get(place).copied().flatten();
+                    Some(Pace::between(old.get(place)?, new, at - *then, known))
+                })
+                .collect();
         }
         let mut output = io::stdout().lock();
         if output.is_terminal() {

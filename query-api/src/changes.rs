@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use fittrack_schemas::notice::ChangeNotice;
 use sqlx::PgPool;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 use tokio::time::Instant;
 
 use crate::cache::stamps::Stamps;
-use crate::progress::Progress;
+use crate::progress::{Progress, Shown};
 use crate::queries::checkpoints::{self, CheckpointRow};
 use crate::read_model::ReadModel;
 
@@ -31,12 +31,21 @@ pub struct Changes {
     read_at: Mutex<Option<Instant>>,
     /// Whether notices tell everything: cleared when checkpoints show what no notice did.
     told: AtomicBool,
+    /// Asks for a reading of the checkpoints now.
+    look: Notify,
 }
 
 impl Changes {
     /// Changes of the read models in this database.
     pub fn new(pool: PgPool, stamps: Arc<Stamps>) -> Self {
-        Self { pool, stamps, progress: Progress::default(), read_at: Mutex::default(), told: AtomicBool::new(false) }
+        Self {
+            pool,
+            stamps,
+            progress: Progress::default(),
+            read_at: Mutex::default(),
+            told: AtomicBool::new(false),
+            look: Notify::new(),
+        }
     }
 
     /// How far the read models have come.
@@ -44,13 +53,18 @@ impl Changes {
         &self.progress
     }
 
-    /// A projector's notice. One of a version that is not shown concerns nobody.
+    /// A projector's notice. Only of what is shown are there any, so one of another build says that another is shown by now
+    /// (or comes late): the checkpoints tell.
     pub fn apply(&self, notice: &ChangeNotice) {
         let Some(model) = ReadModel::named(&notice.read_model) else { return };
-        match self.progress.version(model) {
-            Some(shown) if shown != notice.version => return,
+        match self.progress.shown(model) {
+            Some(shown) if (shown.version, shown.generation) != (notice.version, notice.generation) => {
+                self.told.store(false, Ordering::SeqCst);
+                self.look.notify_one();
+                return;
+            }
             Some(_) => self.stamps.changed(model, notice),
-            // Not even the versions are known yet.
+            // Not even the builds are known yet.
             None => return self.stamps.changed_everything(),
         }
         for (partition, position) in &notice.checkpoints {
@@ -69,6 +83,11 @@ impl Changes {
     /// Whether notices tell everything, as far as is known.
     pub fn is_told(&self) -> bool {
         self.told.load(Ordering::SeqCst)
+    }
+
+    /// Waits until somebody asks for a reading of the checkpoints.
+    pub async fn asked_to_look(&self) {
+        self.look.notified().await;
     }
 
     /// Reads checkpoints, unless somebody did within `recently`; those who ask meanwhile wait for the same reading.
@@ -94,16 +113,19 @@ impl Changes {
     }
 
     fn take<'a>(&self, model: ReadModel, known: &[i64], rows: impl Iterator<Item = &'a CheckpointRow> + Clone) {
-        let Some(version) = rows.clone().map(|row| row.version).next() else { return };
-        let shown = self.progress.version(model);
+        let shown_by =
+            |row: &CheckpointRow| Shown { version: row.version, generation: row.generation, flips: row.flips };
+        let Some(now_shown) = rows.clone().map(shown_by).next() else { return };
+        let shown = self.progress.shown(model);
         let positions: Vec<(i32, i64)> = rows.clone().filter_map(|row| Some((row.partition?, row.position?))).collect();
         let known = |partition: i32| usize::try_from(partition).ok().and_then(|at| known.get(at)).copied().unwrap_or(0);
         let put_back = positions.iter().any(|(partition, position)| *position < known(*partition));
-        if put_back || shown.is_some_and(|shown| shown != version) {
+        if put_back || shown.is_some_and(|shown| shown != now_shown) {
             tracing::info!(
                 read_model = model.name(),
-                version,
-                "another version or an older state is shown: starting over"
+                now_shown.version,
+                now_shown.generation,
+                "another build or an older state is shown: starting over"
             );
             self.stamps.changed_everything();
             (0..)
@@ -119,7 +141,7 @@ impl Changes {
             self.told.store(false, Ordering::SeqCst);
             self.stamps.changed_partitions(model, moved);
         }
-        self.progress.set_version(model, version);
+        self.progress.set_shown(model, now_shown);
         for (partition, position) in &positions {
             self.progress.advance(model, *partition, *position);
         }

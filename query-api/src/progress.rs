@@ -1,6 +1,7 @@
 //! How far each read model has come, in memory: the position applied in each log partition, and up to when it is complete.
 //! Notices and checkpoints move it; token waits and the `Freshness` header read it.
 use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use fittrack_schemas::consistency::ConsistencyToken;
@@ -23,10 +24,21 @@ pub struct Progress {
 
 #[derive(Debug)]
 struct ModelProgress {
-    /// The version shown; 0 while unknown.
-    version: AtomicI32,
+    /// The build shown; nothing while unknown.
+    shown: Mutex<Option<Shown>>,
     applied: Box<[AtomicI64]>,
     as_of_ms: AtomicI64,
+}
+
+/// Which build of a read model is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shown {
+    /// Its version.
+    pub version: i32,
+    /// Its generation.
+    pub generation: i32,
+    /// How often another build was shown before: a build that is shown again is not the same as before.
+    pub flips: i64,
 }
 
 /// A read model that has not come as far as a token asks.
@@ -45,7 +57,7 @@ pub struct Behind {
 impl Default for Progress {
     fn default() -> Self {
         let model = || ModelProgress {
-            version: AtomicI32::new(0),
+            shown: Mutex::default(),
             applied: (0..ConsistencyToken::MAX_PARTITIONS).map(|_| AtomicI64::new(0)).collect(),
             as_of_ms: AtomicI64::new(UNKNOWN),
         };
@@ -55,9 +67,9 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// The version shown, once known.
-    pub fn version(&self, model: ReadModel) -> Option<i32> {
-        Some(self.of(model).version.load(Ordering::SeqCst)).filter(|version| *version > 0)
+    /// The build shown, once known.
+    pub fn shown(&self, model: ReadModel) -> Option<Shown> {
+        *self.of(model).shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The position applied in a partition; 0 where nothing is known.
@@ -77,7 +89,7 @@ impl Progress {
         }
     }
 
-    /// The read model was put back (restored, or another version is shown): this is where it is, however far it was.
+    /// The read model was put back (restored, or another build is shown): this is where it is, however far it was.
     pub fn put_back(&self, model: ReadModel, partition: i32, position: i64) {
         if let Some(cell) = self.cell(model, partition) {
             cell.store(position, Ordering::SeqCst);
@@ -95,9 +107,9 @@ impl Progress {
         partitions > 0 && token.positions().any(|(partition, _)| partition >= partitions)
     }
 
-    /// Which version is shown.
-    pub fn set_version(&self, model: ReadModel, version: i32) {
-        self.of(model).version.store(version, Ordering::SeqCst);
+    /// Which build is shown.
+    pub fn set_shown(&self, model: ReadModel, shown: Shown) {
+        *self.of(model).shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
     }
 
     /// Everything recorded up to this instant is in the rows.

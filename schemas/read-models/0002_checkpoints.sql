@@ -4,7 +4,7 @@
 -- it was read under, so a worker that slept past its lease changes nothing.
 -- Read by:    the query API (consistency tokens, freshness) and operators.
 CREATE TABLE checkpoints (
-    worker           text        NOT NULL,            -- 'totals.v1': projection and version
+    worker           text        NOT NULL,            -- a build: 'totals.v1', 'totals.v1.g2'
     partition        integer     NOT NULL,
     position         bigint      NOT NULL DEFAULT 0,  -- every event up to here is in the rows (or parked)
     epoch            bigint      NOT NULL DEFAULT 0,
@@ -38,13 +38,6 @@ CREATE TABLE parked_events (
 -- Serves: which owners are parked, when a worker takes a partition over.
 CREATE INDEX parked_events_owner ON parked_events (worker, partition, owner_id);
 
--- Which version of each read model its view shows. Promotion changes it.
-CREATE TABLE read_models (
-    name    text    PRIMARY KEY,
-    version integer NOT NULL
-);
-
 GRANT SELECT, INSERT, UPDATE ON checkpoints TO fittrack_projector;
 GRANT SELECT, INSERT, UPDATE, DELETE ON lease_members, parked_events TO fittrack_projector;
-GRANT SELECT ON checkpoints, read_models TO fittrack_query;
-GRANT SELECT ON read_models TO fittrack_projector;
+GRANT SELECT ON checkpoints TO fittrack_query;

@@ -10,7 +10,7 @@ pub static EVENT_STORE: Migrator = sqlx::migrate!("./event-store");
 pub static IDENTITY: Migrator = sqlx::migrate!("./identity");
 /// Blobs of recordings.
 pub static RECORDINGS: Migrator = sqlx::migrate!("./recordings");
-/// Read models and the projectors' checkpoints.
+/// Checkpoints and builds of the read models; their tables are made by [`crate::read_models`].
 pub static READ_MODELS: Migrator = sqlx::migrate!("./read-models");
 
 /// Applies what is missing. Runs are serialised by sqlx with an advisory lock, so two at once are harmless.

@@ -133,7 +133,7 @@ async fn stream_rate(store: &PgPool) -> Result<f64, Failure> {
 async fn start_over(models: &PgPool) -> Result<(), Failure> {
     models
         .execute(
-            "TRUNCATE workouts_v1.workouts, profiles_v1.profiles, totals_v1.totals, leaderboards_v1.leaderboards;
+            "TRUNCATE workouts_v1.workouts, profiles_v1.profiles, totals_v1.totals, leaderboards_v2.leaderboards;
              UPDATE checkpoints SET position = 0, next_offset = NULL, as_of = NULL;",
         )
         .await?;

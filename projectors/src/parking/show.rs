@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::{FromRow, PgConnection, types::Json};
 use uuid::Uuid;
 
-use crate::registry::Registered;
+use crate::registry::Built;
 
 /// At most so many waiting events are named.
 const MOST_WAITING: i64 = 100;
@@ -86,8 +86,8 @@ pub async fn show(
         .bind(MOST_WAITING)
         .fetch_all(&mut *connection)
         .await?;
-    let mut rows_before = match Registered::of_worker(worker) {
-        Some(projection) => rows(connection, projection, owner_id, &event.aggregate_id).await?,
+    let mut rows_before = match Built::of_worker(worker) {
+        Some(built) => rows(connection, built, owner_id, &event.aggregate_id).await?,
         None => vec![],
     };
     let shown = usize::try_from(MOST_ROWS).unwrap_or(usize::MAX);
@@ -100,14 +100,14 @@ pub async fn show(
 /// One more row than is shown; the row of the event's own stream first, where it has one.
 async fn rows(
     connection: &mut PgConnection,
-    projection: Registered,
+    built: Built,
     owner_id: Uuid,
     stream_id: &str,
 ) -> Result<Vec<Value>, sqlx::Error> {
     let sql = format!(
         "SELECT to_jsonb(r) FROM {} r WHERE r.athlete_id = $1
          ORDER BY (to_jsonb(r) ->> 'workout_id') IS NOT DISTINCT FROM $2 DESC LIMIT $3",
-        projection.table()
+        built.table()
     );
     sqlx::query_scalar(&sql).bind(owner_id).bind(stream_id).bind(MOST_ROWS + 1).fetch_all(connection).await
 }

@@ -73,16 +73,16 @@ pub(crate) async fn of_owner(
 
 const KEYS: &str = "
 SELECT DISTINCT worker, partition, owner_id FROM parked_events
-WHERE ($1::text IS NULL OR worker = $1) AND ($2::uuid IS NULL OR owner_id = $2)
+WHERE ($1::text IS NULL OR split_part(worker, '.', 1) = $1) AND ($2::uuid IS NULL OR owner_id = $2)
 ORDER BY worker, partition, owner_id";
 
-/// What is parked, by worker, partition and owner; of one worker or one owner where asked.
+/// What is parked, by worker, partition and owner; of one projection's builds or one owner where asked.
 pub(crate) async fn keys(
     connection: &mut PgConnection,
-    worker: Option<&str>,
+    projection: Option<&str>,
     owner_id: Option<Uuid>,
 ) -> Result<Vec<(String, i32, Uuid)>, sqlx::Error> {
-    sqlx::query_as(KEYS).bind(worker).bind(owner_id).fetch_all(connection).await
+    sqlx::query_as(KEYS).bind(projection).bind(owner_id).fetch_all(connection).await
 }
 
 const DELETE: &str = "DELETE FROM parked_events WHERE worker = $1 AND partition = $2 AND owner_id = $3";

@@ -134,13 +134,13 @@ pub fn fold<'e, P: Projection>(events: impl IntoIterator<Item = &'e StoredEvent>
     for stored in events {
         let event = stored.decode()?;
         // Whatever a panic leaves half done is thrown away with `changes`.
-        catch_unwind(AssertUnwindSafe(|| P::fold(&mut changes, stored, event)))
+        catch_unwind(AssertUnwindSafe(|| P::fold(&mut changes, stored.into(), event)))
             .map_err(|panic| FoldError::Panicked(panic_text(&*panic)))??;
     }
     Ok(changes)
 }
 
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+pub(crate) fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fittrack_runtime::backoff::Backoff;
-use fittrack_schemas::notice::ChangeNotice;
+use fittrack_schemas::read_models::Build;
 use metrics::{counter, histogram};
 use sqlx::{Connection, PgConnection, Postgres, pool::PoolConnection};
 use tokio::time::Instant;
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     checkpoint,
+    notices::notice,
     parking::{self, Failure, Parked, isolate},
     projection::Projection,
     source::Source,
@@ -53,14 +54,14 @@ impl<P: Projection, S: Source> Runner<P, S> {
         let started = Instant::now();
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_millis(200));
         let parked = loop {
-            match commit_whole::<P>(&self.worker, connection, &batch).await {
+            match commit_whole::<P>(self.parts.build, connection, &batch).await {
                 Ok(()) => break vec![],
                 Err(Miss::Fenced) => return Err(Interruption::Fenced),
                 Err(Miss::Failed(Failure::Database(error))) => return Err(error.into()),
                 // The database may have had its reasons; a fold has the same ones every time.
                 Err(Miss::Failed(failure @ Failure::Write(_))) if backoff.attempts() < RETRIES => {
                     tracing::warn!(
-                        projection = P::NAME,
+                        build = self.worker,
                         cause = failure.kind(),
                         "a batch was not written; trying again"
                     );
@@ -86,7 +87,7 @@ impl<P: Projection, S: Source> Runner<P, S> {
             return Err(Interruption::Fenced);
         }
         let owners = batch.by_owner();
-        let parked = match isolate::write_all_but_the_poison::<P>(&mut transaction, &owners).await {
+        let parked = match isolate::write_all_but_the_poison::<P>(&mut transaction, self.parts.build, &owners).await {
             Ok(parked) => parked,
             Err(Failure::Database(error) | Failure::Write(error)) => return Err(error.into()),
             Err(Failure::Fold(error)) => return Err(sqlx::Error::Encode(error.into()).into()),
@@ -114,20 +115,19 @@ impl<P: Projection, S: Source> Runner<P, S> {
                 held.parked.insert(event.owner_id);
             }
         }
-        self.parts.notices.give(&ChangeNotice {
-            read_model: P::NAME.to_owned(),
-            version: P::VERSION,
-            checkpoints: batch.steps.values().map(|step| (step.partition, step.to)).collect(),
-            owners: batch.owners(),
-        });
-        histogram!("fittrack_projection_batch_events", "projection" => P::NAME).record(batch.covered as f64);
-        histogram!("fittrack_projection_batch_seconds", "projection" => P::NAME)
+        if self.shown {
+            let checkpoints = batch.steps.values().map(|step| (step.partition, step.to)).collect();
+            self.parts.notices.give(&notice(self.parts.build, checkpoints, batch.owners()));
+        }
+        histogram!("fittrack_projection_batch_events", "projection" => P::NAME, "build" => self.worker.clone())
+            .record(batch.covered as f64);
+        histogram!("fittrack_projection_batch_seconds", "projection" => P::NAME, "build" => self.worker.clone())
             .record(started.elapsed().as_secs_f64());
-        counter!("fittrack_projection_events_total", "projection" => P::NAME)
+        counter!("fittrack_projection_events_total", "projection" => P::NAME, "build" => self.worker.clone())
             .increment(u64::try_from(batch.covered).unwrap_or_default());
         if tracing::enabled!(tracing::Level::DEBUG) {
             tracing::debug!(
-                projection = P::NAME,
+                build = self.worker,
                 events = batch.covered,
                 partitions = batch.steps.len(),
                 trace_ids = batch.traces().join(","),
@@ -137,7 +137,8 @@ impl<P: Projection, S: Source> Runner<P, S> {
     }
 }
 
-async fn commit_whole<P: Projection>(worker: &str, connection: &mut PgConnection, batch: &Batch) -> Result<(), Miss> {
+async fn commit_whole<P: Projection>(build: Build, connection: &mut PgConnection, batch: &Batch) -> Result<(), Miss> {
+    let worker = &build.worker();
     let changes = batch::fold::<P>(&batch.events)?;
     let mut transaction = connection.begin().await.map_err(Failure::Database)?;
     if !checkpoint::advance(&mut transaction, worker, &batch.steps()).await? {
@@ -145,7 +146,7 @@ async fn commit_whole<P: Projection>(worker: &str, connection: &mut PgConnection
         return Err(Miss::Fenced);
     }
     if !batch.events.is_empty() {
-        P::write(&mut transaction, &changes).await?;
+        P::write(&mut transaction, build, &changes).await?;
     }
     parking::sql::insert(&mut transaction, worker, &batch.waiting).await?;
     // Whether it was committed is not known here; the next session reads the checkpoint and sees.

@@ -43,7 +43,7 @@ impl<P: Projection, S: Source> Runner<P, S> {
                     return Err(Interruption::Hole { partition, position: applied + 1 });
                 }
                 let delivered = Delivered { event, next_offset: None };
-                if !self.known.contains(&delivered.event) {
+                if !self.known.contains(&delivered.event.event_type, &delivered.event.event_version) {
                     self.apply(connection, batch, stop).await?;
                     return Err(unknown(&delivered).into());
                 }
@@ -54,11 +54,11 @@ impl<P: Projection, S: Source> Runner<P, S> {
             }
             self.apply(connection, batch, stop).await?;
             healed += found;
-            counter!("fittrack_projection_healed_events_total", "projection" => P::NAME)
+            counter!("fittrack_projection_healed_events_total", "projection" => P::NAME, "build" => self.worker.clone())
                 .increment(u64::try_from(found).unwrap_or_default());
             self.keep_leases(connection).await?;
         }
-        tracing::warn!(projection = P::NAME, partition, from, upto, healed, "a gap was filled from the event store");
+        tracing::warn!(build = self.worker, partition, from, upto, healed, "a gap was filled from the event store");
         Ok(())
     }
 }

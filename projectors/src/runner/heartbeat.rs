@@ -91,9 +91,13 @@ impl<P: Projection, S: Source> Runner<P, S> {
     fn measure(&self, lag: i64) {
         let position: i64 = self.held.values().map(|held| held.position).sum();
         let parked: usize = self.held.values().map(|held| held.parked.len()).sum();
-        gauge!("fittrack_projection_position", "projection" => P::NAME).set(position as f64);
-        gauge!("fittrack_projection_lag_events", "projection" => P::NAME).set(lag as f64);
-        gauge!("fittrack_projection_parked_keys", "projection" => P::NAME).set(parked as f64);
-        gauge!("fittrack_projection_partitions", "projection" => P::NAME).set(self.held.len() as f64);
+        gauge!("fittrack_projection_position", "projection" => P::NAME, "build" => self.worker.clone())
+            .set(position as f64);
+        gauge!("fittrack_projection_lag_events", "projection" => P::NAME, "build" => self.worker.clone())
+            .set(lag as f64);
+        gauge!("fittrack_projection_parked_keys", "projection" => P::NAME, "build" => self.worker.clone())
+            .set(parked as f64);
+        gauge!("fittrack_projection_partitions", "projection" => P::NAME, "build" => self.worker.clone())
+            .set(self.held.len() as f64);
     }
 }

@@ -7,11 +7,12 @@ pub mod batch;
 mod commit;
 mod heal;
 mod heartbeat;
-mod known;
+pub(crate) mod known;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use fittrack_runtime::{backoff::Backoff, lease::LeaseKeeper, private::Check};
+use fittrack_schemas::read_models::Build;
 use metrics::counter;
 use sqlx::{PgPool, Postgres, pool::PoolConnection};
 use tokio::time::{Instant, sleep, timeout};
@@ -23,10 +24,10 @@ use heartbeat::Overdue;
 use known::KnownTypes;
 
 use crate::{
-    checkpoint,
+    builds, checkpoint,
     notices::Notices,
     parking::{self, Storm},
-    projection::{Projection, worker_name},
+    projection::Projection,
     source::{Delivered, Source, SourceError},
 };
 
@@ -42,6 +43,8 @@ pub struct Parts {
     pub store: PgPool,
     /// The read models: rows, checkpoints, leases.
     pub read_models: PgPool,
+    /// The build that is fed.
+    pub build: Build,
     /// How many log partitions there are.
     pub partitions: i32,
     /// Where commits are told.
@@ -131,6 +134,8 @@ pub struct Runner<P: Projection, S: Source> {
     parts: Parts,
     source: S,
     worker: String,
+    /// Whether readers see the build, as of this session's leases: promotion takes them.
+    shown: bool,
     keeper: LeaseKeeper,
     held: BTreeMap<i32, Held>,
     overdue: BTreeMap<i32, Overdue>,
@@ -144,7 +149,7 @@ pub struct Runner<P: Projection, S: Source> {
 impl<P: Projection, S: Source> Runner<P, S> {
     /// A runner that has not begun.
     pub fn new(parts: Parts, source: S) -> Self {
-        let worker = worker_name::<P>();
+        let worker = parts.build.worker();
         let keeper = LeaseKeeper::new(
             parts.read_models.clone(),
             &worker,
@@ -157,6 +162,7 @@ impl<P: Projection, S: Source> Runner<P, S> {
             parts,
             source,
             worker,
+            shown: false,
             keeper,
             held: BTreeMap::new(),
             overdue: BTreeMap::new(),
@@ -187,19 +193,21 @@ impl<P: Projection, S: Source> Runner<P, S> {
             }
         };
         if !matches!(timeout(FAREWELL, self.keeper.release_all()).await, Ok(Ok(()))) {
-            tracing::warn!(projection = P::NAME, "leases were not given back; others take them when they expire");
+            tracing::warn!(build = self.worker, "leases were not given back; others take them when they expire");
         }
         ended
     }
 
     fn interrupted(&self, interruption: &Interruption) {
         if matches!(interruption, Interruption::Fenced) {
-            counter!("fittrack_projection_fenced_total", "projection" => P::NAME).increment(1);
-            tracing::info!(projection = P::NAME, "{interruption}");
+            counter!("fittrack_projection_fenced_total", "projection" => P::NAME, "build" => self.worker.clone())
+                .increment(1);
+            tracing::info!(build = self.worker, "{interruption}");
             return;
         }
-        counter!("fittrack_projection_failures_total", "projection" => P::NAME).increment(1);
-        tracing::warn!(projection = P::NAME, %interruption, "interrupted; going on from the checkpoints");
+        counter!("fittrack_projection_failures_total", "projection" => P::NAME, "build" => self.worker.clone())
+            .increment(1);
+        tracing::warn!(build = self.worker, %interruption, "interrupted; going on from the checkpoints");
         self.parts.check.unready(interruption.to_string());
     }
 
@@ -216,6 +224,7 @@ impl<P: Projection, S: Source> Runner<P, S> {
         let leases = self.keeper.tick().await?;
         self.next_tick = Instant::now() + self.keeper.tick_interval();
         self.next_beat = Instant::now();
+        self.shown = builds::is_shown(&mut connection, self.parts.build).await?;
         let held: Vec<(i32, i64)> = leases.held.iter().map(|held| (held.partition, held.epoch)).collect();
         self.take_over(&mut connection, &held).await?;
         self.parts.check.ready();
@@ -240,7 +249,7 @@ impl<P: Projection, S: Source> Runner<P, S> {
         self.next_tick = Instant::now() + self.keeper.tick_interval();
         let leases = self.keeper.tick().await?;
         if !leases.lost.is_empty() {
-            tracing::info!(projection = P::NAME, partitions = ?leases.lost, "partitions went to another process");
+            tracing::info!(build = self.worker, partitions = ?leases.lost, "partitions went to another process");
             self.held.retain(|partition, _| !leases.lost.contains(partition));
             self.overdue.retain(|partition, _| !leases.lost.contains(partition));
             self.source.let_go(&leases.lost)?;
@@ -272,7 +281,7 @@ impl<P: Projection, S: Source> Runner<P, S> {
             self.held.insert(start.partition, held);
             self.overdue.remove(&start.partition);
         }
-        tracing::info!(projection = P::NAME, ?partitions, "holding partitions");
+        tracing::info!(build = self.worker, ?partitions, "holding partitions");
         self.source.hold(&starts)?;
         self.next_beat = Instant::now();
         Ok(())
@@ -300,7 +309,7 @@ impl<P: Projection, S: Source> Runner<P, S> {
                 self.apply(connection, std::mem::take(&mut batch), stop).await?;
                 self.heal(connection, partition, position - 1, stop).await?;
             }
-            if !self.known.contains(&delivered.event) {
+            if !self.known.contains(&delivered.event.event_type, &delivered.event.event_version) {
                 self.apply(connection, batch, stop).await?;
                 return Err(unknown(&delivered).into());
             }

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::checkpoint::Start;
 
-/// Fetched ahead by each projection, in KiB.
+/// Fetched ahead by each build, in KiB.
 const QUEUED_KILOBYTES: u32 = 8_192;
 /// So many events are read before they are handed over: a backlog comes in pieces that are worked on meanwhile.
 const PIECE: usize = 500;
@@ -46,17 +46,19 @@ pub struct KafkaSource {
 struct Topic {
     consumer: Consumer,
     name: String,
-    projection: &'static str,
+    /// The build that is fed, for logs.
+    build: String,
     /// Where each held partition was told to begin.
     held: Mutex<BTreeMap<i32, Offset>>,
 }
 
 impl KafkaSource {
-    /// A consumer of this topic for a projection, in a runtime; the broker need not be there yet.
-    pub fn new(brokers: &str, topic: &str, projection: &'static str) -> KafkaResult<Self> {
+    /// A consumer of this topic for a build, in a runtime; the broker need not be there yet.
+    pub fn new(brokers: &str, topic: &str, build: &str) -> KafkaResult<Self> {
         let settings = ConsumerSettings { queued_kilobytes: QUEUED_KILOBYTES, ..ConsumerSettings::default() };
-        let consumer = kafka::consumer(brokers, &format!("fittrack-projector-{projection}"), &settings)?;
-        let topic = Arc::new(Topic { consumer, name: topic.to_owned(), projection, held: Mutex::default() });
+        let consumer = kafka::consumer(brokers, &format!("fittrack-projector-{build}"), &settings)?;
+        let topic =
+            Arc::new(Topic { consumer, name: topic.to_owned(), build: build.to_owned(), held: Mutex::default() });
         let gathered = Arc::new(Gathered::default());
         let reader = tokio::spawn(read_ahead(Arc::clone(&topic), Arc::clone(&gathered)));
         Ok(Self { topic, gathered, _reader: AbortOnDropHandle::new(reader) })
@@ -153,7 +155,7 @@ impl Topic {
             // It may have been let go, or told to begin elsewhere, while the broker was asked.
             if held.get(&partition) == Some(&offset) {
                 tracing::warn!(
-                    projection = self.projection,
+                    build = self.build,
                     partition,
                     wanted,
                     low,
@@ -186,9 +188,9 @@ impl Topic {
     }
 
     fn skip(&self, message: &BorrowedMessage<'_>, reason: &str) {
-        counter!("fittrack_projection_malformed_total", "projection" => self.projection).increment(1);
+        counter!("fittrack_projection_malformed_total", "build" => self.build.clone()).increment(1);
         tracing::error!(
-            projection = self.projection,
+            build = self.build,
             partition = message.partition(),
             offset = message.offset(),
             reason,
@@ -228,10 +230,10 @@ impl Topic {
             KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
                 match self.begin_again_where_offsets_are_lost().await {
                     Ok(()) => return Ok(()),
-                    Err(error) => tracing::warn!(projection = self.projection, %error, "offsets cannot be looked up"),
+                    Err(error) => tracing::warn!(build = self.build, %error, "offsets cannot be looked up"),
                 }
             }
-            _ => tracing::debug!(projection = self.projection, %error, "nothing comes from Kafka"),
+            _ => tracing::debug!(build = self.build, %error, "nothing comes from Kafka"),
         }
         sleep(AFTER_ERROR).await;
         Ok(())

@@ -26,6 +26,7 @@ async fn a_commit_is_told_with_its_owners_and_positions() {
     let expected = ChangeNotice {
         read_model: "totals".into(),
         version: 1,
+        generation: 1,
         checkpoints: vec![(history.events[0].partition, 1)],
         owners: Some(vec![athlete(1)]),
     };

@@ -7,7 +7,7 @@ use projectors::{
     owner::{self, Mode, OwnerError},
     parking::RefoldError,
     projections::workouts::Workouts,
-    registry::{PROJECTIONS, Registered, Road},
+    registry::{Built, Road},
     source::store::StoreSource,
 };
 use serde_json::json;
@@ -31,6 +31,10 @@ fn history() -> History {
     history
 }
 
+fn newest(name: &str) -> Built {
+    Built::newest().into_iter().find(|built| built.name() == name).unwrap()
+}
+
 fn on_duty() -> Operator {
     Operator { name: "anna".into(), reason: None }
 }
@@ -46,31 +50,31 @@ async fn damaged_rows_of_an_owner_are_found_and_mended_and_others_are_left_alone
     let sound = databases.all_rows().await;
     let nobody = Notices::nowhere();
     let mut operator = parts.read_models.acquire().await.unwrap();
-    for projection in PROJECTIONS {
-        let rebuilt = owner::rebuild(&parts.store, &mut operator, projection, athlete(1), Mode::DryRun).await.unwrap();
-        assert!(rebuilt.is_unchanged() && rebuilt.before.rows > 0, "{}: {rebuilt:?}", projection.name);
+    for built in Built::newest() {
+        let rebuilt = owner::rebuild(&parts.store, &mut operator, built, athlete(1), Mode::DryRun).await.unwrap();
+        assert!(rebuilt.is_unchanged() && rebuilt.before.rows > 0, "{}: {rebuilt:?}", built.name());
     }
 
     databases.execute("UPDATE totals_v1.totals SET distance_mm = distance_mm + 1").await;
     databases.execute("DELETE FROM workouts_v1.workouts").await;
-    databases.execute("UPDATE leaderboards_v1.leaderboards SET workouts = 7").await;
+    databases.execute("UPDATE leaderboards_v2.leaderboards SET workouts = 7").await;
     databases.execute("UPDATE profiles_v1.profiles SET display_name = 'Nobody'").await;
     let damaged = databases.all_rows().await;
-    for projection in PROJECTIONS {
-        let found = owner::rebuild(&parts.store, &mut operator, projection, athlete(1), Mode::DryRun).await.unwrap();
-        assert!(!found.is_unchanged(), "{}: {found:?}", projection.name);
+    for built in Built::newest() {
+        let found = owner::rebuild(&parts.store, &mut operator, built, athlete(1), Mode::DryRun).await.unwrap();
+        assert!(!found.is_unchanged(), "{}: {found:?}", built.name());
     }
     assert_eq!(databases.all_rows().await, damaged, "a dry run changes nothing");
     for id in [athlete(1), athlete(2)] {
-        for projection in PROJECTIONS {
+        for built in Built::newest() {
             assert_ne!(databases.all_rows().await, sound);
             let mode = Mode::Replace(&on_duty(), &nobody);
-            owner::rebuild(&parts.store, &mut operator, projection, id, mode).await.unwrap();
+            owner::rebuild(&parts.store, &mut operator, built, id, mode).await.unwrap();
         }
     }
     assert_eq!(databases.all_rows().await, sound);
     let decisions = audit::newest(&parts.read_models, 10).await.unwrap();
-    assert_eq!(decisions.iter().filter(|entry| entry.action == "owner_rebuilt").count(), 2 * PROJECTIONS.len());
+    assert_eq!(decisions.iter().filter(|entry| entry.action == "owner_rebuilt").count(), 2 * Built::newest().len());
     running.stop().await;
 }
 
@@ -91,9 +95,9 @@ async fn an_owner_may_be_rebuilt_while_the_workers_work() {
         }
         let appending = databases.append(&history.events[stored..]);
         let rebuilding = async {
-            for projection in PROJECTIONS {
+            for built in Built::newest() {
                 let mode = Mode::Replace(&on_duty(), &Notices::nowhere());
-                owner::rebuild(&parts.store, &mut operator, projection, athlete(1), mode).await.unwrap();
+                owner::rebuild(&parts.store, &mut operator, built, athlete(1), mode).await.unwrap();
             }
         };
         tokio::join!(appending, rebuilding);
@@ -124,17 +128,17 @@ async fn a_parked_owner_is_rebuilt_after_the_fix_and_not_before() {
     let parts = databases.parts();
     let running = support::run::<Workouts>(parts.clone(), StoreSource::new(parts.store.clone()));
     databases.eventually_at("workouts.v1", history.heads()).await;
-    let projection = Registered::named("workouts").unwrap();
+    let built = newest("workouts");
     let mut operator = parts.read_models.acquire().await.unwrap();
     let nobody = Notices::nowhere();
     let (shown, parked) = ("SELECT count(*) FROM workouts", "SELECT count(*) FROM parked_events");
     let mode = Mode::Replace(&on_duty(), &nobody);
-    let refused = owner::rebuild(&parts.store, &mut operator, projection, athlete(2), mode).await.unwrap_err();
+    let refused = owner::rebuild(&parts.store, &mut operator, built, athlete(2), mode).await.unwrap_err();
     assert!(matches!(refused, OwnerError::Refold(RefoldError::Still(_))), "{refused}");
     assert_eq!((databases.count(shown).await, databases.count(parked).await), (1, 1));
     databases.execute("ALTER TABLE workouts_v1.workouts DROP CONSTRAINT no_such_title").await;
     let mode = Mode::Replace(&on_duty(), &nobody);
-    let rebuilt = owner::rebuild(&parts.store, &mut operator, projection, athlete(2), mode).await.unwrap();
+    let rebuilt = owner::rebuild(&parts.store, &mut operator, built, athlete(2), mode).await.unwrap();
     assert_eq!((rebuilt.events, rebuilt.before.rows, rebuilt.after.rows), (2, 1, 2));
     assert_eq!((databases.count(shown).await, databases.count(parked).await), (2, 0));
     assert!(running.stop().await.is_ok());
@@ -150,7 +154,7 @@ async fn a_row_is_explained_by_the_events_that_made_it() {
     databases.eventually_all_at(history.heads()).await;
     let before = databases.all_rows().await;
     let mut operator = parts.read_models.acquire().await.unwrap();
-    let named = |name| Registered::named(name).unwrap();
+    let named = newest;
     let position = |index: usize| history.events[index].position;
 
     let key = workout(1).to_string();

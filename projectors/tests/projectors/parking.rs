@@ -5,7 +5,7 @@ use projectors::{
     notices::Notices,
     parking::{RefoldError, list, retry, show},
     projections::{totals::Totals, workouts::Workouts},
-    registry::Registered,
+    registry::Built,
     runner::{Halt, Tuning},
     source::store::StoreSource,
 };
@@ -73,16 +73,15 @@ async fn poison_parks_its_owner_in_order_and_a_retry_after_the_fix_applies_all()
     assert_eq!((databases.count(PARKED).await, databases.count(shown).await), (4, 5));
 
     // A retry before the fix changes nothing; one after it applies all, and later events come at once.
-    let projection = Registered::named("workouts").unwrap();
+    let built = Built::of_worker("workouts.v1").unwrap();
     let partition = history.events[1].partition;
     let mut operator = parts.read_models.acquire().await.unwrap();
     let nobody = Notices::nowhere();
-    let too_early =
-        retry::retry(&mut operator, projection, partition, athlete(2), &on_duty(), &nobody).await.unwrap_err();
+    let too_early = retry::retry(&mut operator, built, partition, athlete(2), &on_duty(), &nobody).await.unwrap_err();
     assert!(matches!(too_early, RefoldError::Still(_)), "{too_early}");
     assert_eq!((databases.count(PARKED).await, databases.count(shown).await), (4, 5));
     databases.execute(ALLOW).await;
-    assert_eq!(retry::retry(&mut operator, projection, partition, athlete(2), &on_duty(), &nobody).await.unwrap(), 4);
+    assert_eq!(retry::retry(&mut operator, built, partition, athlete(2), &on_duty(), &nobody).await.unwrap(), 4);
     let stored = history.events.len();
     history.edit(workout(6), |details| details.title = Some(Title::parse("After all").unwrap()));
     databases.append(&history.events[stored..]).await;
@@ -133,7 +132,7 @@ async fn an_operator_sees_the_event_and_the_rows_before_it_tries_and_is_remember
     let parts = databases.parts();
     let running = support::run::<Workouts>(parts.clone(), StoreSource::new(parts.store.clone()));
     databases.eventually_at("workouts.v1", history.heads()).await;
-    let projection = Registered::named("workouts").unwrap();
+    let built = Built::of_worker("workouts.v1").unwrap();
     let partition = history.events[1].partition;
     let mut operator = parts.read_models.acquire().await.unwrap();
 
@@ -150,20 +149,20 @@ async fn an_operator_sees_the_event_and_the_rows_before_it_tries_and_is_remember
     // Trying changes nothing, whether it would go well or not.
     let untouched = async || (databases.count(PARKED).await, databases.count("SELECT count(*) FROM workouts").await);
     let before = untouched().await;
-    let fails = retry::dry_run(&mut operator, projection, partition, athlete(2)).await.unwrap_err();
+    let fails = retry::dry_run(&mut operator, built, partition, athlete(2)).await.unwrap_err();
     assert!(fails.to_string().contains("no_such_title"), "{fails}");
     databases.execute(ALLOW).await;
-    assert_eq!(retry::dry_run(&mut operator, projection, partition, athlete(2)).await.unwrap(), 3);
+    assert_eq!(retry::dry_run(&mut operator, built, partition, athlete(2)).await.unwrap(), 3);
     assert_eq!(untouched().await, before);
     assert_eq!(audit::newest(&parts.read_models, 10).await.unwrap(), []);
 
     // A decision is recorded with the change, and only with it.
     let nobody = Notices::nowhere();
-    retry::retry(&mut operator, projection, partition, athlete(2), &on_duty(), &nobody).await.unwrap();
+    retry::retry(&mut operator, built, partition, athlete(2), &on_duty(), &nobody).await.unwrap();
     let entries = audit::newest(&parts.read_models, 10).await.unwrap();
     let [entry] = entries.as_slice() else { panic!("{entries:?}") };
-    assert_eq!((entry.action.as_str(), entry.decided_by.as_str(), entry.events), ("parked_retried", "anna", 3));
-    assert_eq!((entry.owner_id, entry.reason.as_deref()), (athlete(2), Some("the rule is gone")));
+    assert_eq!((entry.action.as_str(), entry.decided_by.as_str(), entry.events), ("parked_retried", "anna", Some(3)));
+    assert_eq!((entry.owner_id, entry.reason.as_deref()), (Some(athlete(2)), Some("the rule is gone")));
     assert!(audit::table(&entries).contains("by anna: the rule is gone"));
     assert!(running.stop().await.is_ok());
 }

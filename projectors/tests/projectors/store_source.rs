@@ -1,6 +1,9 @@
 //! `--source store`: everything from the event store alone.
 use fittrack_domain::values::{Title, Visibility};
-use projectors::{registry::Road, status};
+use projectors::{
+    registry::Road,
+    status::{self, Detail},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -84,18 +87,18 @@ async fn status_tells_lag_holders_and_heartbeats() {
     let parts = databases.parts();
     let history = some_history();
     databases.append(&history.events).await;
-    let before = status::read(&parts.store, &parts.read_models).await.unwrap();
+    let before = status::read(&parts.store, &parts.read_models, Detail::default()).await.unwrap();
     assert!(before.iter().all(|status| status.heartbeat_age_seconds.is_none() && status.holders == 0));
     assert!(before.iter().all(|status| status.lag_events == 9 && status.lag_seconds > 0.0), "{before:?}");
 
     let running = run_all(&parts, &Road::Store);
     databases.eventually_all_at(history.heads()).await;
     eventually("heartbeats everywhere", async || {
-        let after = status::read(&parts.store, &parts.read_models).await.unwrap();
+        let after = status::read(&parts.store, &parts.read_models, Detail::default()).await.unwrap();
         after.iter().all(|status| {
             status.heartbeat_age_seconds.is_some_and(|age| age < 30.0)
                 && (status.lag_events, status.holders, status.free_partitions) == (0, 1, 0)
-                && (status.position, status.shown_version) == (9, Some(1))
+                && (status.position, status.shown) == (9, true)
         })
     })
     .await;

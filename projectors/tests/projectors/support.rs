@@ -3,11 +3,15 @@ use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
 use fittrack_domain::partition::DEFAULT_PARTITIONS;
 use fittrack_runtime::private::Readiness;
-use fittrack_schemas::{envelope::StoredEvent, migrations};
+use fittrack_schemas::{
+    envelope::StoredEvent,
+    migrations,
+    read_models::{self, Build},
+};
 use projectors::{
     notices::Notices,
     projection::Projection,
-    registry::{PROJECTIONS, Road},
+    registry::{Built, Road},
     runner::{Halt, Parts, Runner, Tuning},
     source::Source,
 };
@@ -40,6 +44,7 @@ impl Databases {
     pub async fn new() -> Self {
         let (store, store_options) = create("projectors_store", &migrations::EVENT_STORE).await;
         let (read_models, read_model_options) = create("projectors_models", &migrations::READ_MODELS).await;
+        read_models::migrate(&read_models).await.unwrap();
         Self { store, read_models, store_options, read_model_options }
     }
 
@@ -48,6 +53,7 @@ impl Databases {
         Parts {
             store: as_projector(&self.store_options),
             read_models: as_projector(&self.read_model_options),
+            build: Build::first("totals", 1),
             partitions: DEFAULT_PARTITIONS,
             notices: Notices::nowhere(),
             check: Readiness::new().check("projection"),
@@ -92,8 +98,8 @@ impl Databases {
     /// All rows of all read models.
     pub async fn all_rows(&self) -> BTreeMap<&'static str, Vec<String>> {
         let mut all = BTreeMap::new();
-        for projection in PROJECTIONS {
-            all.insert(projection.name, self.rows(projection.name).await);
+        for built in Built::newest() {
+            all.insert(built.name(), self.rows(built.name()).await);
         }
         all
     }
@@ -129,8 +135,8 @@ impl Databases {
 
     /// Waits until all four projections stand at these heads.
     pub async fn eventually_all_at(&self, heads: &BTreeMap<i32, i64>) {
-        for projection in PROJECTIONS {
-            self.eventually_at(&projection.worker(), heads).await;
+        for built in Built::newest() {
+            self.eventually_at(&built.worker(), heads).await;
         }
     }
 }
@@ -178,16 +184,18 @@ impl<T> Running<T> {
 /// Runs all four projections over this road.
 pub fn run_all(parts: &Parts, road: &Road) -> Running<()> {
     let stop = CancellationToken::new();
-    let tasks = PROJECTIONS.map(|projection| {
+    let tasks = Built::newest().into_iter().map(|built| {
         let (parts, road, stop) = (parts.clone(), road.clone(), stop.clone());
-        tokio::spawn(async move { projection.run(parts, road, stop).await })
+        tokio::spawn(async move { built.run(parts, road, stop).await })
     });
-    Running { stop, tasks: tasks.into() }
+    let tasks = tasks.collect();
+    Running { stop, tasks }
 }
 
 /// Runs one projection over this source.
 pub fn run<P: Projection>(parts: Parts, source: impl Source + 'static) -> Running<Result<(), Halt>> {
     let stop = CancellationToken::new();
+    let parts = Parts { build: Build::first(P::NAME, P::VERSION), ..parts };
     let runner = Runner::<P, _>::new(parts, source);
     let stopped = stop.clone();
     Running { stop, tasks: vec![tokio::spawn(async move { runner.run(&stopped).await })] }

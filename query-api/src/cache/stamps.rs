@@ -119,7 +119,13 @@ mod tests {
     use super::*;
 
     fn notice(owners: Option<Vec<Uuid>>, partition: i32) -> ChangeNotice {
-        ChangeNotice { read_model: "workouts".into(), version: 1, checkpoints: vec![(partition, 7)], owners }
+        ChangeNotice {
+            read_model: "workouts".into(),
+            version: 1,
+            generation: 1,
+            checkpoints: vec![(partition, 7)],
+            owners,
+        }
     }
 
     #[test]

@@ -28,6 +28,7 @@ fn commit(cache: &Cache) {
     let notice = ChangeNotice {
         read_model: "workouts".into(),
         version: 1,
+        generation: 1,
         checkpoints: vec![(0, 1)],
         owners: Some(vec![OWNER]),
     };

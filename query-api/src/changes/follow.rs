@@ -23,8 +23,10 @@ pub async fn checkpoints(changes: Arc<Changes>, check: Check, stop: Cancellation
             Some(Err(error)) => check.unready(error.to_string()),
         }
         let pause = if changes.is_told() { TOLD } else { UNTOLD };
-        if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
-            return Ok(());
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(pause) => {}
+            () = changes.asked_to_look() => {}
         }
     }
 }

@@ -6,9 +6,9 @@ use crate::stage::{Athlete, Stage, notice};
 /// A score on the board of the ISO week from 23 November 2026.
 async fn score(stage: &Stage, athlete: &Athlete, sport: &str, metres: i64, minute: i32) {
     sqlx::query(
-        "INSERT INTO leaderboards_v1.leaderboards (period, starts_on, sport, athlete_id, distance_mm, duration_ms,
-                                                   elevation_gain_mm, workouts, scored_at)
-         VALUES ('week', '2026-11-23', $1, $2, $3, 1000, 0, 2, '2026-11-24T08:00:00Z'::timestamptz + make_interval(mins => $4))",
+        "INSERT INTO leaderboards_v2.leaderboards (period, starts_on, sport, athlete_id, distance_mm, duration_ms,
+                                                   moving_ms, elevation_gain_mm, workouts, scored_at)
+         VALUES ('week', '2026-11-23', $1, $2, $3, 1000, 1000, 0, 2, '2026-11-24T08:00:00Z'::timestamptz + make_interval(mins => $4))",
     )
     .bind(sport)
     .bind(athlete.id)

@@ -11,6 +11,7 @@ use fittrack_runtime::keys::SigningKey;
 use fittrack_runtime::pg::{self, PoolSettings};
 use fittrack_schemas::migrations;
 use fittrack_schemas::notice::ChangeNotice;
+use fittrack_schemas::read_models;
 use query_api::app::App;
 use query_api::ready::ReadyFirst;
 use query_api::routes;
@@ -101,13 +102,13 @@ impl Workout {
 impl Stage {
     /// A stage without recordings.
     pub async fn new() -> Self {
-        let models = database("models", &migrations::READ_MODELS).await;
+        let models = models().await;
         Self::over(&models, &models).await
     }
 
     /// A stage with a database of recordings.
     pub async fn with_recordings() -> Self {
-        let models = database("models", &migrations::READ_MODELS).await;
+        let models = models().await;
         Self::over(&models, &database("recordings", &migrations::RECORDINGS).await).await
     }
 
@@ -119,7 +120,7 @@ impl Stage {
         let router = ReadyFirst::new(app.clone(), routes::router(app.clone()));
         let stage = Self { app, router, read_models: owner(read_models), recordings: owner(recordings), key };
         let seeded = "INSERT INTO checkpoints (worker, partition, position, as_of)
-                      SELECT name || '.v1', partition, 0, now() FROM read_models, generate_series(0, 31) AS partition";
+                      SELECT worker, partition, 0, now() FROM read_models, generate_series(0, 31) AS partition";
         stage.read_models.execute(seeded).await.unwrap();
         stage.app.changes.read_checkpoints(Duration::ZERO).await.unwrap();
         stage
@@ -189,7 +190,7 @@ impl Stage {
     /// What a projector writes with its rows.
     pub async fn checkpoint(&self, model: &str, partition: i32, position: i64) {
         sqlx::query(
-            "INSERT INTO checkpoints (worker, partition, position, as_of) VALUES ($1 || '.v1', $2, $3, now())
+            "INSERT INTO checkpoints (worker, partition, position, as_of) SELECT worker, $2, $3, now() FROM read_models WHERE name = $1
              ON CONFLICT (worker, partition) DO UPDATE SET position = excluded.position, as_of = excluded.as_of",
         )
         .bind(model)
@@ -231,7 +232,8 @@ impl Stage {
 /// The notice of a commit that changed one owner's rows.
 pub fn notice(model: &str, partition: i32, position: i64, owners: &[Uuid]) -> ChangeNotice {
     let (read_model, checkpoints) = (model.to_owned(), vec![(partition, position)]);
-    ChangeNotice { read_model, version: 1, checkpoints, owners: Some(owners.to_vec()) }
+    let version = if model == "leaderboards" { 2 } else { 1 };
+    ChangeNotice { read_model, version, generation: 1, checkpoints, owners: Some(owners.to_vec()) }
 }
 
 /// Asks again and again until it is so; fails after half a minute.
@@ -244,6 +246,13 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut is_so: impl Fn
         pauses.tick().await;
     }
     panic!("{what}: not within half a minute");
+}
+
+/// A new database of read models, as its owner.
+async fn models() -> Secret {
+    let url = database("models", &migrations::READ_MODELS).await;
+    read_models::migrate(&owner(&url)).await.unwrap();
+    url
 }
 
 /// A new database with these migrations, as its owner.

@@ -9,8 +9,13 @@ use crate::{
     runner::batch::fold,
 };
 
-const HOUR_OF_TEN_KILOMETRES: Score =
-    Score { distance_mm: 10_000_000, duration_ms: 3_600_000, elevation_gain_mm: 100_000, workouts: 1 };
+const HOUR_OF_TEN_KILOMETRES: Score = Score {
+    distance_mm: 10_000_000,
+    duration_ms: 3_600_000,
+    moving_ms: 3_500_000,
+    elevation_gain_mm: 100_000,
+    workouts: 1,
+};
 
 fn fold_all(history: &History) -> Changes {
     fold::<Leaderboards>(&history.events).unwrap()
@@ -112,7 +117,13 @@ fn a_deletion_takes_everything_away() {
     let mut history = History::default();
     history.log(athlete(1), workout(1), run(|_| {})).delete(workout(1));
     let later = fold::<Leaderboards>(&history.events[1..]).unwrap();
-    let away = Score { distance_mm: -10_000_000, duration_ms: -3_600_000, elevation_gain_mm: -100_000, workouts: -1 };
+    let away = Score {
+        distance_mm: -10_000_000,
+        duration_ms: -3_600_000,
+        moving_ms: -3_500_000,
+        elevation_gain_mm: -100_000,
+        workouts: -1,
+    };
     assert!(later.len() == 8 && later.values().all(|change| change.difference == away));
 }
 

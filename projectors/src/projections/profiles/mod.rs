@@ -8,11 +8,14 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use fittrack_domain::{athlete::Profile, event::Event};
-use fittrack_schemas::envelope::StoredEvent;
+use fittrack_schemas::read_models::Build;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::projection::{FoldError, Projection};
+use crate::{
+    projection::{FoldError, Moment, Projection},
+    projections::CopyRow,
+};
 
 /// The projection.
 #[derive(Debug)]
@@ -37,23 +40,25 @@ pub struct Row {
 impl Projection for Profiles {
     const NAME: &'static str = "profiles";
     const VERSION: i32 = 1;
+    const COLUMNS: &'static str = sql::COLUMNS;
+    const KEY_BYTES: usize = 600;
     type Changes = Changes;
 
     fn wants(event_type: &str) -> bool {
         matches!(event_type, "athlete_registered" | "profile_updated")
     }
 
-    fn fold(changes: &mut Changes, stored: &StoredEvent, event: Event) -> Result<(), FoldError> {
+    fn fold(changes: &mut Changes, moment: Moment, event: Event) -> Result<(), FoldError> {
         match event {
             Event::AthleteRegistered(registered) => {
                 check(&registered.profile)?;
-                let registered_at = Some(stored.occurred_at);
-                changes.insert(registered.athlete_id.0, row(stored, registered.profile, registered_at));
+                let registered_at = Some(moment.occurred_at);
+                changes.insert(registered.athlete_id.0, row(moment, registered.profile, registered_at));
             }
             Event::ProfileUpdated(updated) => {
                 check(&updated.profile)?;
                 let registered_at = changes.get(&updated.athlete_id.0).and_then(|row| row.registered_at);
-                changes.insert(updated.athlete_id.0, row(stored, updated.profile, registered_at));
+                changes.insert(updated.athlete_id.0, row(moment, updated.profile, registered_at));
             }
             Event::WorkoutLogged(_)
             | Event::WorkoutImported(_)
@@ -64,13 +69,21 @@ impl Projection for Profiles {
         Ok(())
     }
 
-    async fn write(connection: &mut PgConnection, changes: &Changes) -> Result<(), sqlx::Error> {
-        sql::put(connection, changes).await
+    fn keys(changes: &Changes) -> usize {
+        changes.len()
+    }
+
+    async fn write(connection: &mut PgConnection, build: Build, changes: &Changes) -> Result<(), sqlx::Error> {
+        sql::put(connection, build, changes).await
+    }
+
+    fn rows(changes: &Changes) -> impl Iterator<Item = CopyRow> + Send {
+        sql::rows(changes)
     }
 }
 
-fn row(stored: &StoredEvent, profile: Profile, registered_at: Option<DateTime<Utc>>) -> Row {
-    Row { version: stored.sequence, profile, registered_at, changed_at: stored.occurred_at }
+fn row(moment: Moment, profile: Profile, registered_at: Option<DateTime<Utc>>) -> Row {
+    Row { version: moment.sequence, profile, registered_at, changed_at: moment.occurred_at }
 }
 
 /// Reading an event back checks no limits, and the columns are narrower than the types.

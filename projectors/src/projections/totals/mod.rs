@@ -13,11 +13,14 @@ use fittrack_domain::{
     values::{Distance, Duration, Energy},
     workout::WorkoutFacts,
 };
-use fittrack_schemas::envelope::StoredEvent;
+use fittrack_schemas::read_models::Build;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::projection::{FoldError, Projection, add};
+use crate::{
+    projection::{FoldError, Moment, Projection, add},
+    projections::CopyRow,
+};
 
 /// The projection.
 #[derive(Debug)]
@@ -52,13 +55,15 @@ pub struct Sums {
 impl Projection for Totals {
     const NAME: &'static str = "totals";
     const VERSION: i32 = 1;
+    const COLUMNS: &'static str = sql::COLUMNS;
+    const KEY_BYTES: usize = 120;
     type Changes = Changes;
 
     fn wants(event_type: &str) -> bool {
         matches!(event_type, "workout_logged" | "workout_imported" | "workout_edited" | "workout_deleted")
     }
 
-    fn fold(changes: &mut Changes, _stored: &StoredEvent, event: Event) -> Result<(), FoldError> {
+    fn fold(changes: &mut Changes, _moment: Moment, event: Event) -> Result<(), FoldError> {
         match event {
             Event::WorkoutLogged(logged) => count(changes, logged.athlete_id.0, &logged.details.facts(), 1),
             Event::WorkoutImported(imported) => count(changes, imported.athlete_id.0, &imported.details.facts(), 1),
@@ -71,8 +76,16 @@ impl Projection for Totals {
         }
     }
 
-    async fn write(connection: &mut PgConnection, changes: &Changes) -> Result<(), sqlx::Error> {
-        sql::add(connection, changes).await
+    fn keys(changes: &Changes) -> usize {
+        changes.len()
+    }
+
+    async fn write(connection: &mut PgConnection, build: Build, changes: &Changes) -> Result<(), sqlx::Error> {
+        sql::add(connection, build, changes).await
+    }
+
+    fn rows(changes: &Changes) -> impl Iterator<Item = CopyRow> + Send {
+        sql::rows(changes)
     }
 }
 

@@ -11,11 +11,14 @@ use fittrack_domain::{
     event::Event,
     workout::{RecordingRef, WorkoutDetails},
 };
-use fittrack_schemas::envelope::StoredEvent;
+use fittrack_schemas::read_models::Build;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::projection::{FoldError, Projection};
+use crate::{
+    projection::{FoldError, Moment, Projection},
+    projections::CopyRow,
+};
 
 /// The projection.
 #[derive(Debug)]
@@ -51,29 +54,31 @@ pub struct Logged {
 impl Projection for Workouts {
     const NAME: &'static str = "workouts";
     const VERSION: i32 = 1;
+    const COLUMNS: &'static str = sql::COLUMNS;
+    const KEY_BYTES: usize = 900;
     type Changes = Changes;
 
     fn wants(event_type: &str) -> bool {
         matches!(event_type, "workout_logged" | "workout_imported" | "workout_edited" | "workout_deleted")
     }
 
-    fn fold(changes: &mut Changes, stored: &StoredEvent, event: Event) -> Result<(), FoldError> {
+    fn fold(changes: &mut Changes, moment: Moment, event: Event) -> Result<(), FoldError> {
         match event {
             Event::WorkoutLogged(logged) => {
-                let row = new_row(stored, logged.athlete_id.0, logged.details, None);
+                let row = new_row(moment, logged.athlete_id.0, logged.details, None);
                 changes.insert(logged.workout_id.0, Some(row));
             }
             Event::WorkoutImported(imported) => {
-                let row = new_row(stored, imported.athlete_id.0, imported.details, Some(imported.recording));
+                let row = new_row(moment, imported.athlete_id.0, imported.details, Some(imported.recording));
                 changes.insert(imported.workout_id.0, Some(row));
             }
             Event::WorkoutEdited(edited) => {
                 let logged = changes.remove(&edited.workout_id.0).flatten().and_then(|row| row.logged);
                 let row = Row {
                     athlete_id: edited.athlete_id.0,
-                    version: stored.sequence,
+                    version: moment.sequence,
                     details: edited.after,
-                    changed_at: stored.occurred_at,
+                    changed_at: moment.occurred_at,
                     logged,
                 };
                 changes.insert(edited.workout_id.0, Some(row));
@@ -86,18 +91,26 @@ impl Projection for Workouts {
         Ok(())
     }
 
-    async fn write(connection: &mut PgConnection, changes: &Changes) -> Result<(), sqlx::Error> {
-        sql::put(connection, changes).await?;
-        sql::delete(connection, changes).await
+    fn keys(changes: &Changes) -> usize {
+        changes.len()
+    }
+
+    async fn write(connection: &mut PgConnection, build: Build, changes: &Changes) -> Result<(), sqlx::Error> {
+        sql::put(connection, build, changes).await?;
+        sql::delete(connection, build, changes).await
+    }
+
+    fn rows(changes: &Changes) -> impl Iterator<Item = CopyRow> + Send {
+        sql::rows(changes)
     }
 }
 
-fn new_row(stored: &StoredEvent, athlete_id: Uuid, details: WorkoutDetails, recording: Option<RecordingRef>) -> Row {
+fn new_row(moment: Moment, athlete_id: Uuid, details: WorkoutDetails, recording: Option<RecordingRef>) -> Row {
     Row {
         athlete_id,
-        version: stored.sequence,
+        version: moment.sequence,
         details,
-        changed_at: stored.occurred_at,
-        logged: Some(Logged { at: stored.occurred_at, recording }),
+        changed_at: moment.occurred_at,
+        logged: Some(Logged { at: moment.occurred_at, recording }),
     }
 }

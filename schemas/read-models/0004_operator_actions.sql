@@ -6,10 +6,10 @@ CREATE TABLE operator_actions (
     decided_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     decided_by text        NOT NULL,                  -- as given with --by, else the account the command ran under
     action     text        NOT NULL,                  -- such as parked_retried; all of them in projectors::audit
-    worker     text        NOT NULL,                  -- 'totals.v1': projection and version
-    partition  integer     NOT NULL,
-    owner_id   uuid        NOT NULL,
-    events     bigint      NOT NULL,                  -- how many events it was about
+    worker     text        NOT NULL,                  -- a build: 'totals.v1', 'totals.v1.g2'
+    partition  integer,                               -- null where it is about the whole build
+    owner_id   uuid,
+    events     bigint,                                -- how many events it was about, where that is known
     reason     text                                   -- as given with --reason
 );
 

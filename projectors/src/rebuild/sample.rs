@@ -1,0 +1,199 @@
+//! Short measured samples of a rebuild's very own work, from which a plan says how long it will take: spans of the log are read
+//! and folded by as many tasks as the rebuild will have, and the rows of some are written and indexed in a transaction that is
+//! rolled back.
+use std::time::Duration;
+
+use fittrack_schemas::read_models::{self, Build};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
+use sqlx::{Connection, PgConnection};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Effort, Place,
+    fill::{self, Fill, FillError},
+    throttle::Throttle,
+};
+use crate::{projection::Projection, registry::Built};
+
+/// Events of a span.
+const SPAN: i64 = 2_000;
+/// No further span is begun after this.
+const ENOUGH: Duration = Duration::from_millis(1_500);
+/// So many spans are written and indexed too.
+const WRITTEN_SPANS: usize = 4;
+/// Stands for the build in the transaction that is rolled back.
+const SCRATCH_GENERATION: i32 = i32::MAX;
+
+/// What folding a span took.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sampled {
+    /// How many events.
+    pub events: i64,
+    /// How long one task took for them.
+    pub seconds: f64,
+    /// How many keys half of them have.
+    pub keys_of_half: usize,
+    /// How many keys they have.
+    pub keys: usize,
+}
+
+/// What writing rows took.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Loaded {
+    /// How many rows.
+    pub rows: u64,
+    /// How long.
+    pub seconds: f64,
+}
+
+/// All that was measured.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Measured {
+    /// Events that were folded.
+    pub events: i64,
+    /// Events a second, of all tasks together.
+    pub events_per_second: f64,
+    /// How far single spans are from that, as a share of it: one standard deviation of their mean.
+    pub spread: f64,
+    /// The power of the number of events that the number of keys grows with (Heaps' law): 1 where every event has its own.
+    pub keys_exponent: f64,
+    /// Keys of an average span.
+    pub keys_of_span: f64,
+    /// Events of an average span.
+    pub events_of_span: f64,
+    /// Seconds for writing a row.
+    pub write_seconds_per_row: f64,
+    /// Seconds for indexing a row.
+    pub index_seconds_per_row: f64,
+    /// What a row takes on disk, indexes included.
+    pub bytes_per_row: f64,
+}
+
+/// Folds a span as a rebuild would; see [`Sampled`].
+pub fn fold<P: Projection>(fill: Fill) -> BoxFuture<'static, Result<Sampled, FillError>> {
+    async move {
+        let never = CancellationToken::new();
+        let half = fill::fold::<P>(&fill, fill.after + (fill.upto - fill.after) / 2, &never).await?;
+        let started = Instant::now();
+        let folded = fill::fold::<P>(&fill, fill.upto, &never).await?;
+        Ok(Sampled {
+            events: folded.position - fill.after,
+            seconds: started.elapsed().as_secs_f64(),
+            keys_of_half: P::keys(&half.changes),
+            keys: P::keys(&folded.changes),
+        })
+    }
+    .boxed()
+}
+
+/// Writes the rows of a span; only the writing is timed.
+pub fn load<P: Projection>(fill: Fill, connection: &mut PgConnection) -> BoxFuture<'_, Result<Loaded, FillError>> {
+    async move {
+        let folded = fill::fold::<P>(&fill, fill.upto, &CancellationToken::new()).await?;
+        let started = Instant::now();
+        let rows = fill::copy::<P>(connection, fill.build, &folded.changes).await?;
+        Ok(Loaded { rows, seconds: started.elapsed().as_secs_f64() })
+    }
+    .boxed()
+}
+
+/// Measures on spans in the middle of these partitions, given with their heads.
+pub async fn measure(place: &Place, built: Built, effort: Effort, heads: &[(i32, i64)]) -> Result<Measured, FillError> {
+    let spans = spans(place, built, effort, heads);
+    let started = Instant::now();
+    let sampled: Vec<Result<Sampled, FillError>> = stream::iter(spans.iter().cloned())
+        .take_while(|_| std::future::ready(started.elapsed() < ENOUGH))
+        .map(|fill| built.sample(fill))
+        .buffer_unordered(effort.parallelism.max(1))
+        .collect()
+        .await;
+    let sampled: Vec<Sampled> = sampled.into_iter().collect::<Result<_, _>>()?;
+    let mut measured = of_folding(&sampled, effort.parallelism);
+    if measured.events > 0 {
+        write(place, built, &spans, &mut measured).await?;
+    }
+    Ok(measured)
+}
+
+fn spans(place: &Place, built: Built, effort: Effort, heads: &[(i32, i64)]) -> Vec<Fill> {
+    let span = |&(partition, head): &(i32, i64)| {
+        let after = (head / 2 - SPAN / 2).max(0);
+        Fill {
+            store: place.store.clone(),
+            read_models: place.read_models.clone(),
+            build: built.build,
+            partition,
+            epoch: 0,
+            after,
+            upto: head.min(after + SPAN),
+            next_offset: None,
+            memory_bytes: effort.memory_bytes,
+            throttle: Throttle::new(1, None),
+            task: 0,
+        }
+    };
+    heads.iter().map(span).collect()
+}
+
+fn of_folding(sampled: &[Sampled], parallelism: usize) -> Measured {
+    let sum = |of: fn(&Sampled) -> f64| sampled.iter().map(of).sum::<f64>();
+    let (events, seconds) = (sum(|one| one.events as f64), sum(|one| one.seconds).max(1e-6));
+    let (keys, half) = (sum(|one| one.keys as f64), sum(|one| one.keys_of_half as f64));
+    let count = (sampled.len() as f64).max(1.0);
+    let mean = events / seconds;
+    let squares = sampled.iter().map(|one| (one.events as f64 / one.seconds.max(1e-6) / mean.max(1e-9) - 1.0).powi(2));
+    Measured {
+        events: sampled.iter().map(|one| one.events).sum(),
+        // Half of each span was folded beside the timed one, by the same task; the tasks ran side by side.
+        events_per_second: mean * parallelism.max(1) as f64,
+        spread: (squares.sum::<f64>() / count).sqrt() / count.sqrt(),
+        keys_exponent: if half > 0.0 { (keys / half).log2().clamp(0.0, 1.0) } else { 1.0 },
+        keys_of_span: keys / count,
+        events_of_span: events / count,
+        ..Measured::default()
+    }
+}
+
+/// Writes and indexes the rows of a few spans in a table that is rolled back.
+async fn write(place: &Place, built: Built, spans: &[Fill], measured: &mut Measured) -> Result<(), FillError> {
+    let scratch = Build { generation: SCRATCH_GENERATION, ..built.build };
+    let mut connection = place.owner.acquire().await?;
+    let mut transaction = connection.begin().await?;
+    read_models::create(&mut transaction, scratch).await?;
+    let mut written = Loaded::default();
+    for fill in spans.iter().take(WRITTEN_SPANS) {
+        let loaded = built.load(Fill { build: scratch, ..fill.clone() }, &mut transaction).await?;
+        written.rows += loaded.rows;
+        written.seconds += loaded.seconds;
+    }
+    let started = Instant::now();
+    read_models::index(&mut transaction, scratch).await?;
+    let indexing = started.elapsed().as_secs_f64();
+    let bytes: i64 = sqlx::query_scalar("SELECT pg_total_relation_size($1::regclass)")
+        .bind(scratch.table())
+        .fetch_one(&mut *transaction)
+        .await?;
+    transaction.rollback().await?;
+    let rows = (written.rows as f64).max(1.0);
+    measured.write_seconds_per_row = written.seconds / rows;
+    measured.index_seconds_per_row = indexing / rows;
+    measured.bytes_per_row = bytes as f64 / rows;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_that_come_again_grow_slower_than_the_events() {
+        let one = Sampled { events: 2_000, seconds: 0.02, keys_of_half: 800, keys: 1_200 };
+        let measured = of_folding(&[one, one], 2);
+        assert_eq!((measured.events, measured.events_per_second.round()), (4_000, 200_000.0));
+        assert!((measured.keys_exponent - 0.585).abs() < 0.001, "{measured:?}");
+        assert!(measured.spread < 1e-9);
+        let own = Sampled { keys_of_half: 1_000, keys: 2_000, ..one };
+        assert!((of_folding(&[own], 1).keys_exponent - 1.0).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,158 @@
+//! The pace of a rebuild, shared by its tasks: how much of the time they may work, how many of them, and how many events a second.
+//! The governor turns it down and up; each task comes here after every page.
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// Events of a page at full pace, and at the slowest.
+const MOST_OF_A_PAGE: i64 = 5_000;
+const LEAST_OF_A_PAGE: i64 = 250;
+/// The share of the time is kept in thousandths.
+const WHOLE: u32 = 1_000;
+/// A rebuild never stands still for the governor's sake.
+const LEAST: u32 = 20;
+/// How often a task that has to wait for its turn looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The pace; clones share it.
+#[derive(Debug, Clone)]
+pub struct Throttle {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    /// How much of the time may be worked, in thousandths.
+    share: AtomicU32,
+    parallelism: usize,
+    /// Events a second, where they are limited.
+    max_rate: Option<f64>,
+    /// When the next page may begin under that limit.
+    next: Mutex<Instant>,
+    /// Events read so far.
+    events: AtomicI64,
+}
+
+impl Throttle {
+    /// Full pace for so many tasks, and at most so many events a second.
+    pub fn new(parallelism: usize, max_rate: Option<f64>) -> Self {
+        let inner = Inner {
+            share: AtomicU32::new(WHOLE),
+            parallelism: parallelism.max(1),
+            max_rate,
+            next: Mutex::new(Instant::now()),
+            events: AtomicI64::new(0),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// How much of the time is worked, from 0 to 1.
+    pub fn share(&self) -> f64 {
+        f64::from(self.inner.share.load(Ordering::Relaxed)) / f64::from(WHOLE)
+    }
+
+    /// Halves the share, down to a fiftieth.
+    pub fn slower(&self) {
+        let share = self.inner.share.load(Ordering::Relaxed);
+        self.inner.share.store((share / 2).max(LEAST), Ordering::Relaxed);
+    }
+
+    /// Raises the share by a tenth of the whole.
+    pub fn faster(&self) {
+        let share = self.inner.share.load(Ordering::Relaxed);
+        self.inner.share.store((share + WHOLE / 10).min(WHOLE), Ordering::Relaxed);
+    }
+
+    /// How many tasks may work now; the others wait at their next page.
+    pub fn tasks(&self) -> usize {
+        let share = usize::try_from(self.inner.share.load(Ordering::Relaxed)).unwrap_or(1);
+        (self.inner.parallelism * share).div_ceil(WHOLE as usize).max(1)
+    }
+
+    /// How many events the next page has.
+    pub fn page(&self) -> i64 {
+        let share = i64::from(self.inner.share.load(Ordering::Relaxed));
+        (MOST_OF_A_PAGE * share / i64::from(WHOLE)).max(LEAST_OF_A_PAGE)
+    }
+
+    /// Events read so far.
+    pub fn events(&self) -> i64 {
+        self.inner.events.load(Ordering::Relaxed)
+    }
+
+    /// So many events are not read after all: they will be read again, or are somebody else's.
+    pub fn forget(&self, events: i64) {
+        self.inner.events.fetch_sub(events, Ordering::Relaxed);
+    }
+
+    /// Counts a page that took so long, and waits until its task may go on.
+    pub async fn after(&self, task: usize, events: i64, took: Duration) {
+        self.inner.events.fetch_add(events, Ordering::Relaxed);
+        let share = self.share();
+        if share < 1.0 {
+            sleep(took.mul_f64((1.0 - share) / share)).await;
+        }
+        if let Some(turn) = self.turn(events) {
+            sleep_until(turn).await;
+        }
+        while task >= self.tasks() {
+            sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// When a page of so many events may be followed by the next one.
+    fn turn(&self, events: i64) -> Option<Instant> {
+        let rate = self.inner.max_rate?;
+        let mut next = self.inner.next.lock().unwrap_or_else(PoisonError::into_inner);
+        *next = (*next).max(Instant::now()) + Duration::from_secs_f64(events as f64 / rate);
+        Some(*next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trouble_halves_the_pace_and_quiet_raises_it_by_tenths() {
+        let throttle = Throttle::new(4, None);
+        assert_eq!((throttle.tasks(), throttle.page()), (4, 5_000));
+        throttle.slower();
+        throttle.slower();
+        assert_eq!((throttle.tasks(), throttle.page()), (1, 1_250));
+        throttle.faster();
+        assert!((throttle.share() - 0.35).abs() < 1e-9 && throttle.tasks() == 2);
+        for _ in 0..20 {
+            throttle.slower();
+        }
+        assert_eq!((throttle.tasks(), throttle.page()), (1, 250));
+        for _ in 0..20 {
+            throttle.faster();
+        }
+        assert_eq!(throttle.tasks(), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limited_rate_is_kept_over_all_tasks() {
+        let throttle = Throttle::new(2, Some(1_000.0));
+        let began = Instant::now();
+        tokio::join!(throttle.after(0, 500, Duration::ZERO), throttle.after(1, 500, Duration::ZERO),);
+        assert_eq!(began.elapsed().as_millis(), 1_000);
+        assert_eq!(throttle.events(), 1_000);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn at_half_the_pace_a_task_rests_as_long_as_it_worked() {
+        let throttle = Throttle::new(1, None);
+        throttle.slower();
+        let began = Instant::now();
+        throttle.after(0, 10, Duration::from_millis(40)).await;
+        assert_eq!(began.elapsed().as_millis(), 40);
+    }
+}

@@ -7,8 +7,8 @@
 //!
 //! # Add a projection
 //!
-//! 1. A migration in `schemas/read-models/`: a schema `<name>_v1`, its table with the index its readers need, a view
-//!    `public.<name>` over it, a row in `read_models`, and grants. The migration says who writes and who reads.
+//! 1. Its shape: `schemas/read-models/shapes/<name>_v1.table.sql` and `.indexes.sql`, which say who writes and who reads, and a
+//!    line in `fittrack_schemas::read_models::SHAPES`. Schema, view and grants come with it.
 //! 2. A folder `src/projections/<name>/`: `mod.rs` implements [`projection::Projection`]. `wants` names the event types,
 //!    `fold` adds what an event changes to `Changes` (sums as differences, rows as the latest row), `write` calls `sql.rs`,
 //!    which writes the whole batch with one statement over `UNNEST`.
@@ -18,11 +18,24 @@
 //!    that any cut into batches leaves the same rows.
 //!
 //! ```
-//! use projectors::registry::Registered;
+//! use projectors::registry::Built;
 //!
-//! let totals = Registered::named("totals").map(|totals| totals.worker());
-//! assert_eq!(totals.as_deref(), Some("totals.v1"));
+//! let newest: Vec<String> = Built::newest().iter().map(Built::worker).collect();
+//! assert_eq!(newest, ["workouts.v1", "profiles.v1", "totals.v1", "leaderboards.v2"]);
 //! ```
+//!
+//! # Change a projection: version 2
+//!
+//! A version that was built anywhere is never edited; a change of its columns or of its fold is the next version, beside it.
+//!
+//! 1. `<name>_v2.table.sql` and `.indexes.sql`, and a line in `SHAPES` whose `differences` say what is meant to differ: columns, and
+//!    for a changed rule the SQL that is true for the pairs of rows it explains. `projectors verify` lets nothing else pass.
+//! 2. A second type that implements [`projection::Projection`] with `VERSION` 2, and its line in [`registry::PROJECTIONS`] after
+//!    the first. `leaderboards` shows how two versions share a fold.
+//! 3. Tests: given events / then changes under both versions, and the new one in `any_split.rs`. `tests/projectors/replay.rs` shows
+//!    how a difference is proved to be the intended one.
+//! 4. Deploy, then `projectors rebuild`, `verify`, `promote`; a day later `retire`, and with the last installation the old version's
+//!    type goes. The runbook `deploy/runbooks/change-a-read-model.md` tells it as the operator sees it.
 pub mod audit;
 pub mod builds;
 pub mod checkpoint;

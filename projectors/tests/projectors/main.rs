@@ -10,6 +10,7 @@ mod kafka;
 mod notices;
 mod owner;
 mod parking;
+mod replay;
 mod scripted;
 mod store_source;
 mod support;

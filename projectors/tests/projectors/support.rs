@@ -11,6 +11,7 @@ use fittrack_schemas::{
 use projectors::{
     notices::Notices,
     projection::Projection,
+    rebuild::Place,
     registry::{Built, Road},
     runner::{Halt, Parts, Runner, Tuning},
     source::Source,
@@ -58,6 +59,15 @@ impl Databases {
             notices: Notices::nowhere(),
             check: Readiness::new().check("projection"),
             tuning: Tuning { heartbeat: Duration::from_millis(100), ..Tuning::default() },
+        }
+    }
+
+    /// Where a rebuild works.
+    pub fn place(&self) -> Place {
+        Place {
+            store: as_projector(&self.store_options),
+            read_models: as_projector(&self.read_model_options),
+            owner: PgPoolOptions::new().max_connections(5).connect_lazy_with(self.read_model_options.clone()),
         }
     }
 
@@ -190,6 +200,13 @@ pub fn run_all(parts: &Parts, road: &Road) -> Running<()> {
     });
     let tasks = tasks.collect();
     Running { stop, tasks }
+}
+
+/// Runs one build over this road.
+pub fn run_build(parts: &Parts, built: Built, road: &Road) -> Running<()> {
+    let stop = CancellationToken::new();
+    let (parts, road, stopped) = (parts.clone(), road.clone(), stop.clone());
+    Running { stop, tasks: vec![tokio::spawn(async move { built.run(parts, road, stopped).await })] }
 }
 
 /// Runs one projection over this source.

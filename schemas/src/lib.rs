@@ -7,5 +7,9 @@ pub mod event_schemas;
 pub mod kafka_form;
 pub mod migrations;
 pub mod notice;
+<<<<<<< HEAD
 pub mod read_models;
+=======
+pub mod proof;
+>>>>>>> 17f5d29 (Keep a count and a rolling hash over a partition's events)
 pub mod topics;

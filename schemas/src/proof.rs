@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 use uuid::Uuid;
 
+mod mark;
+
+pub use mark::{LogError, Mark};
+
 /// What a party says it has seen of a partition up to its position: a pure function of the events 1, 2, 3 ... there.
 ///
 /// The empty one (`default()`) is all zero, as the columns are that keep it. Each event, in the order of positions, gives

@@ -13,7 +13,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use fittrack_runtime::{
     backoff::Backoff,
     kafka::{self, TopicSpec},
-    lease::{Held, LeaseKeeper},
+    lease::LeaseKeeper,
 };
 use fittrack_schemas::topics;
 use metrics::{counter, gauge};
@@ -128,11 +128,9 @@ impl Relay {
                     return Ok(());
                 }
                 _ = lease_tick.tick() => {
-                    let leases = keeper.tick().await?;
-                    cursors.retain(|partition, _| !leases.lost.contains(partition));
-                    cursors.extend(leases.gained.iter().map(|held: &Held| (held.partition, Cursor::from(held))));
+                    let gained = self.renew(keeper, &mut cursors).await?;
                     gauge!("fittrack_relay_held_partitions").set(cursors.len() as f64);
-                    leases.gained.iter().map(|held| held.partition).collect()
+                    gained
                 }
                 _ = write.tick() => {
                     cursors::write(&self.pool, &mut cursors).await?;
@@ -148,12 +146,25 @@ impl Relay {
                 dirty.retain(|partition| cursors.contains_key(partition) && keeper.still_held(*partition));
                 let round = self.round(&publisher, keeper, &dirty, &mut cursors, stop).await?;
                 (dirty, found) = (round.unfinished, round.events);
-                if lease_tick_is_due(&mut lease_tick, keeper, &mut cursors).await? {
+                if is_due(&mut lease_tick).await {
+                    self.renew(keeper, &mut cursors).await?;
                     cursors::write(&self.pool, &mut cursors).await?;
                 }
             }
             sleep(gather(found)).await;
         }
+    }
+
+    /// Renews the leases and forgets the cursors of those lost; returns the partitions gained.
+    async fn renew(&self, keeper: &LeaseKeeper, cursors: &mut HashMap<i32, Cursor>) -> Result<Vec<i32>, RelayError> {
+        let leases = keeper.tick().await?;
+        cursors.retain(|partition, _| !leases.lost.contains(partition));
+        let gained = cursors::read(&self.pool, &leases.gained).await?;
+        // What was known of them belongs to an older epoch.
+        leases.gained.iter().for_each(|held| _ = cursors.remove(&held.partition));
+        let partitions = gained.keys().copied().collect();
+        cursors.extend(gained);
+        Ok(partitions)
     }
 
     /// Publishes the next events of these partitions.
@@ -167,7 +178,7 @@ impl Relay {
     ) -> Result<Round, RelayError> {
         let from: Vec<(i32, i64)> = partitions
             .iter()
-            .filter_map(|partition| cursors.get(partition).map(|cursor| (*partition, cursor.position)))
+            .filter_map(|partition| cursors.get(partition).map(|cursor| (*partition, cursor.published.position)))
             .collect();
         if from.is_empty() {
             return Ok(Round::default());
@@ -183,9 +194,9 @@ impl Relay {
         let started = Instant::now();
         let acknowledged = publisher.publish(&events, keeper, stop).await?;
         metrics::histogram!("fittrack_relay_publish_seconds").record(started.elapsed().as_secs_f64());
-        for (partition, position) in acknowledged {
-            if let Some(cursor) = cursors.get_mut(&partition) {
-                cursor.advance(position);
+        for event in events.iter().take(acknowledged) {
+            if let Some(cursor) = cursors.get_mut(&event.partition) {
+                cursor.advance(event.position, event.event_id);
             }
         }
         let full = read_per_partition.into_iter().filter(|(_, read)| *read >= reader::EVENTS_PER_PARTITION);
@@ -207,22 +218,12 @@ fn gather(events: usize) -> Duration {
 }
 
 /// During a long backlog the lease still has to be renewed in time.
-async fn lease_tick_is_due(
-    lease_tick: &mut tokio::time::Interval,
-    keeper: &LeaseKeeper,
-    cursors: &mut HashMap<i32, Cursor>,
-) -> Result<bool, RelayError> {
-    let due = tokio::select! {
+async fn is_due(lease_tick: &mut tokio::time::Interval) -> bool {
+    tokio::select! {
         biased;
         _ = lease_tick.tick() => true,
         () = std::future::ready(()) => false,
-    };
-    if due {
-        let leases = keeper.tick().await?;
-        cursors.retain(|partition, _| !leases.lost.contains(partition));
-        cursors.extend(leases.gained.iter().map(|held| (held.partition, Cursor::from(held))));
     }
-    Ok(due)
 }
 
 fn ticking(every: Duration) -> tokio::time::Interval {

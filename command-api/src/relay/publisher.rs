@@ -1,5 +1,5 @@
-//! Publishes a round of events and says how far Kafka has acknowledged each partition without a gap.
-use std::{collections::HashMap, time::Duration};
+//! Publishes a round of events and says how many of them, from the first on, Kafka has acknowledged.
+use std::time::Duration;
 
 use fittrack_runtime::{
     kafka::{self, Producer},
@@ -37,23 +37,23 @@ impl Publisher {
 
     /// Sends the events in their order and waits for every acknowledgement.
     ///
-    /// Returns per partition the last position of the acknowledged prefix. Ends early, with the prefix so far, when
-    /// stopped or when a lease has run out; what is still queued is thrown away then, and the next holder sends it.
+    /// Returns how many of them, from the first on, are acknowledged. Ends early, with those so far, when stopped or when
+    /// a lease has run out; what is still queued is thrown away then, and the next holder sends it.
     pub async fn publish(
         &self,
         events: &[StoredEvent],
         keeper: &LeaseKeeper,
         stop: &CancellationToken,
-    ) -> Result<HashMap<i32, i64>, RelayError> {
-        let mut sent: Vec<(i32, i64, DeliveryFuture)> = Vec::with_capacity(events.len());
+    ) -> Result<usize, RelayError> {
+        let mut sent: Vec<(i32, DeliveryFuture)> = Vec::with_capacity(events.len());
         for event in events {
             match self.send(event, keeper, stop).await? {
-                Some(delivery) => sent.push((event.partition, event.position, delivery)),
+                Some(delivery) => sent.push((event.partition, delivery)),
                 None => break,
             }
         }
-        let mut acknowledged: HashMap<i32, i64> = HashMap::new();
-        for (partition, position, mut delivery) in sent {
+        let mut acknowledged = 0;
+        for (partition, mut delivery) in sent {
             let delivered = loop {
                 tokio::select! {
                     delivered = &mut delivery => break Some(delivered),
@@ -64,7 +64,7 @@ impl Publisher {
             match delivered {
                 Some(Ok(Ok(_))) => {
                     self.published.increment(1);
-                    acknowledged.insert(partition, position);
+                    acknowledged += 1;
                 }
                 Some(Ok(Err((error, _)))) => return Err(self.give_up(&error.to_string())),
                 Some(Err(_cancelled)) => return Err(self.give_up("the producer ended")),

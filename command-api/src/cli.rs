@@ -177,6 +177,7 @@ async fn check(settings: &CheckSettings, topic: &str, json: bool) -> Result<Exit
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
         println!("events in the store   {}", report.events);
+        println!("of them proven        {}", report.proven);
         println!("messages in Kafka     {}", report.messages.map_or_else(|| "not asked".to_owned(), |n| n.to_string()));
         println!("repeats among them    {}", report.repeats.map_or_else(|| "not asked".to_owned(), |n| n.to_string()));
         for violation in &report.violations {

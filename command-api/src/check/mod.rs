@@ -1,8 +1,11 @@
 //! `command-api check`: do the store and the road keep their promises? Run by operators after an incident and by every
 //! fault test. Reads only, in short statements; exits 1 when an invariant of `reliability.md` is broken.
 //!
-//! I4 is checked in the store ([`log`]), I5 in Kafka ([`road`]), I7 between the two and the read models.
+//! I1 and I4 are checked in the store ([`log`]), I5 in Kafka ([`road`]) and between the two ([`copies`]), I7 between the
+//! log and the relay's cursor. That the log is still the one that was published is proved by its rolling hash ([`proof`]).
+mod copies;
 mod log;
+mod proof;
 mod road;
 
 use serde::Serialize;
@@ -13,6 +16,10 @@ use sqlx::PgPool;
 pub struct Report {
     /// How many events the store holds.
     pub events: i64,
+    /// How many of them are proven: acknowledged by Kafka, and the log up to there is what was published.
+    pub proven: i64,
+    /// How many are not, or not yet; 0 when nothing is under way and all is well.
+    pub unproven: i64,
     /// How many messages Kafka still held, repeats included; `None` where Kafka was not asked.
     pub messages: Option<u64>,
     /// How many of them were repeats.
@@ -46,9 +53,12 @@ impl Check<'_> {
     /// Runs every check.
     pub async fn run(&self) -> Result<Report, CheckError> {
         let mut report = Report::default();
-        let heads = log::check(self.store, &mut report).await?;
+        // First: a checkpoint that was read before the log lies within it, however busy the relay is.
+        let kept = proof::kept(self.store).await?;
+        let heads = log::check(self.store, &kept, &mut report).await?;
+        proof::check(self.store, &kept, &mut report).await?;
         if let Some(brokers) = self.brokers {
-            road::check(brokers, self.topic, &heads, &mut report).await?;
+            road::check(self, brokers, &heads, &mut report).await?;
         }
         Ok(report)
     }

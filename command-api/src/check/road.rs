@@ -1,5 +1,6 @@
-//! I5: in Kafka, each partition's positions come in store order. An event may be there again later (a retry, a new holder
-//! of the partition), but none may be missing before the first copy of a later one.
+//! I5: in Kafka, each partition's positions come in store order, and each message is the stored event ([`super::copies`]).
+//! An event may be there again later (a retry, a new holder of the partition), but none may be missing before the first
+//! copy of a later one.
 use std::{
     collections::{BTreeMap, HashMap},
     time::Duration,
@@ -10,18 +11,19 @@ use fittrack_schemas::kafka_form;
 use rdkafka::{Message, Offset, TopicPartitionList, consumer::Consumer as _};
 use tokio::time::timeout;
 
-use super::{CheckError, Report};
+use super::{Check, CheckError, Report, copies::Comparison};
 
 /// How long Kafka may stay silent before the check gives up.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Reads what Kafka has kept of the topic up to its present end.
 pub async fn check(
+    of: &Check<'_>,
     brokers: &str,
-    topic: &str,
     heads: &BTreeMap<i32, i64>,
     report: &mut Report,
 ) -> Result<(), CheckError> {
+    let topic = of.topic;
     let consumer = kafka::consumer(brokers, "command-api-check", &ConsumerSettings::default())?;
     let mut assignment = TopicPartitionList::new();
     let mut ends: HashMap<i32, i64> = HashMap::new();
@@ -34,6 +36,7 @@ pub async fn check(
     }
     consumer.assign(&assignment)?;
     let (mut messages, mut repeats) = (0_u64, 0_u64);
+    let mut comparison = Comparison::new(of.store);
     let mut seen: HashMap<i32, i64> = HashMap::new();
     while !ends.is_empty() {
         let Ok(received) = timeout(PATIENCE, consumer.recv()).await else {
@@ -71,7 +74,9 @@ pub async fn check(
                 seen.insert(event.partition, event.position);
             }
         }
+        comparison.take(event).await?;
     }
+    report.violations.extend(comparison.finish().await?);
     report.messages = Some(messages);
     report.repeats = Some(repeats);
     Ok(())

@@ -6,4 +6,5 @@ mod dispatch;
 mod framework;
 mod lanes;
 mod relay;
+mod road;
 mod support;

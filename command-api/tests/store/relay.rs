@@ -1,84 +1,7 @@
 //! The relay against a real Kafka: everything in order, nothing lost, holders that come and go.
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use command_api::{
-    check::{Check, Report},
-    relay::Relay,
-    store::{EventStore, append::Outcome},
-};
-use fittrack_domain::partition::DEFAULT_PARTITIONS;
-use futures::{StreamExt, stream};
-use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
-
-use crate::support::{Database, append_to, eventually, setting};
-
-struct Road {
-    database: Database,
-    store: EventStore,
-    topic: String,
-    brokers: String,
-}
-
-impl Road {
-    async fn new() -> Self {
-        let database = Database::new().await;
-        let store = database.store().await;
-        let topic = format!("events-{}", Uuid::now_v7().simple());
-        Self { database, store, topic, brokers: setting("FITTRACK_TEST_KAFKA_BROKERS") }
-    }
-
-    async fn relay(&self) -> Running {
-        let stop = CancellationToken::new();
-        let relay = Relay {
-            pool: self.database.pool_as("fittrack_relay").await,
-            brokers: self.brokers.clone(),
-            topic: self.topic.clone(),
-            partitions: DEFAULT_PARTITIONS,
-            wake: Arc::clone(self.store.wake()),
-            holder: Uuid::now_v7(),
-        };
-        Running { task: tokio::spawn(relay.run(stop.clone())), stop }
-    }
-
-    async fn append(&self, streams: std::ops::Range<u128>) {
-        let answers: Vec<_> = stream::iter(streams)
-            .map(|n| self.store.append(append_to(Uuid::from_u128(n), Uuid::from_u128(n % 40), 0, 2)))
-            .buffer_unordered(64)
-            .collect()
-            .await;
-        assert!(answers.iter().all(|answer| matches!(answer, Ok(Outcome::Stored(_)))));
-    }
-
-    async fn published(&self) -> Report {
-        let check = Check { store: &self.database.admin, brokers: Some(&self.brokers), topic: &self.topic };
-        check.run().await.unwrap()
-    }
-
-    async fn eventually_all_published(&self) -> Report {
-        eventually("the relay's cursors reach the heads", async || {
-            let behind =
-                "SELECT count(*) FROM (SELECT partition, max(position) AS head FROM events GROUP BY partition) h
-                          LEFT JOIN checkpoints c ON c.worker = 'relay' AND c.partition = h.partition
-                          WHERE coalesce(c.position, 0) < h.head";
-            self.database.count(behind).await == 0
-        })
-        .await;
-        self.published().await
-    }
-}
-
-struct Running {
-    task: tokio::task::JoinHandle<Result<(), command_api::relay::RelayError>>,
-    stop: CancellationToken,
-}
-
-impl Running {
-    async fn stop(self) {
-        self.stop.cancel();
-        self.task.await.unwrap().unwrap();
-    }
-}
+use crate::{road::Road, support::eventually};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn every_event_reaches_kafka_in_store_order() {
@@ -139,18 +62,11 @@ async fn the_check_finds_a_planted_hole_and_a_foreign_owner() {
     let road = Road::new().await;
     road.append(0..10).await;
     assert_eq!(road.published_without_kafka().await, Vec::<String>::new());
-    let plant = "ALTER TABLE events DISABLE TRIGGER events_are_never_changed;
-                 UPDATE events SET position = position + 1 WHERE (partition, position) IN
+    let plant = "UPDATE events SET position = position + 1 WHERE (partition, position) IN
                      (SELECT partition, max(position) FROM events GROUP BY partition ORDER BY partition LIMIT 1);
                  UPDATE events SET owner_id = gen_random_uuid() WHERE (partition, position) IN
                      (SELECT partition, max(position) FROM events GROUP BY partition ORDER BY partition DESC LIMIT 1);";
-    sqlx::raw_sql(plant).execute(&road.database.admin).await.unwrap();
+    road.spoil(plant).await;
     let found = road.published_without_kafka().await.join("\n");
     assert!(found.contains("I4: partition") && found.contains("I4: stream"), "{found}");
-}
-
-impl Road {
-    async fn published_without_kafka(&self) -> Vec<String> {
-        Check { store: &self.database.admin, brokers: None, topic: "" }.run().await.unwrap().violations
-    }
 }

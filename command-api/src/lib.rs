@@ -3,7 +3,8 @@
 //! A request meets its route ([`routes`]: raw fields become values of the domain, all refusals at once), the dispatcher
 //! ([`dispatch`]: load, decide, append) and the event store ([`store`]: group commit). Who may sign in is kept by
 //! [`identity`], files from devices are taken in by [`imports`] with [`blobs`] underneath, and [`relay`] carries what was
-//! stored to Kafka. [`check`] proves a store's invariants, [`app`] puts the parts together, [`cli`] is the command line.
+//! stored to Kafka and goes on proving that the log is what was published. [`check`] proves a store's invariants, [`app`]
+//! puts the parts together, [`cli`] is the command line.
 //!
 //! # Add a route for a command
 //!

@@ -1,4 +1,4 @@
-//! The processes: `serve` (HTTP, append lanes, relay, sweepers) and `relay` alone. Both start before their databases and
+//! The processes: `serve` (HTTP, append lanes, relay, prover, sweepers) and `relay` alone. Both start before their databases and
 //! become ready when those are; commands are let in once the event store is known to be durable and the one we think it is.
 use std::{error::Error, process::ExitCode, str::FromStr, sync::Arc, time::Duration};
 
@@ -20,7 +20,10 @@ use crate::{
     blobs,
     dispatch::Dispatcher,
     identity::{sweeper, tokens::Tokens},
-    relay::Relay,
+    relay::{
+        Relay,
+        prover::{Pace, Prover},
+    },
     routes,
     settings::{RelayAccess, RelaySettings, ServeSettings},
     store::{EventStore, hints::Hints, wake::Wake},
@@ -35,6 +38,7 @@ const IDENTITY_CONNECTIONS: u32 = 8;
 /// A blob may be 25 MiB, so few at once.
 const RECORDINGS_CONNECTIONS: u32 = 4;
 const RELAY_CONNECTIONS: u32 = 4;
+const PROVER_CONNECTIONS: u32 = 1;
 /// Longest wait for one statement of an append or a blob.
 const LONG_STATEMENT: Duration = Duration::from_secs(30);
 
@@ -88,12 +92,19 @@ pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
     };
     let registration = app.registration.clone();
     let sweeping = shutdown.token();
+    let prover = settings.relay.as_ref().map(|access| prover_of(access, settings.partitions)).transpose()?;
     shutdown.spawn_background("event store check", async move {
         if store_check.pass().await?.is_some() {
             gate.open();
             let blobs = blobs::Sweeper::new(recordings, event_store);
+            let proving = async {
+                if let Some(prover) = prover {
+                    prover.run(store_check.stop.clone()).await;
+                }
+            };
             tokio::join!(
-                pg::watch(store_check.pool, store_check.check, store_check.stop),
+                proving,
+                pg::watch(store_check.pool, store_check.check, store_check.stop.clone()),
                 sweeper::run(registration, sweeping.clone()),
                 blobs.run(sweeping),
             );
@@ -129,8 +140,9 @@ pub async fn relay(settings: RelaySettings) -> Result<ExitCode, StartError> {
         if let Some(partitions) = store_check.pass().await? {
             let wake = Arc::new(Wake::new(partitions));
             let relay = relay_of(&settings.relay, partitions, wake, Uuid::new_v4())?;
+            let proving = prover_of(&settings.relay, partitions)?.run(store_check.stop.clone());
             let watching = pg::watch(store_check.pool, store_check.check, store_check.stop.clone());
-            let (relayed, ()) = tokio::join!(relay.run(store_check.stop), watching);
+            let (relayed, (), ()) = tokio::join!(relay.run(store_check.stop), proving, watching);
             relayed?;
         }
         Ok::<_, StartError>(())
@@ -147,6 +159,12 @@ fn relay_of(access: &RelayAccess, partitions: i32, wake: Arc<Wake>, holder: Uuid
         wake,
         holder,
     })
+}
+
+/// With a connection of its own: it never waits for the relay, nor the relay for it.
+fn prover_of(access: &RelayAccess, partitions: i32) -> Result<Prover, sqlx::Error> {
+    let pool = pg::pool(&access.event_store, pool("command-api-prover", PROVER_CONNECTIONS))?;
+    Ok(Prover::new(pool, partitions, Pace::default()))
 }
 
 fn pool(name: &str, connections: u32) -> PoolSettings {

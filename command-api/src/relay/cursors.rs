@@ -8,7 +8,10 @@ use metrics::gauge;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{RelayError, WORKER};
+use super::{
+    RelayError, WORKER,
+    checkpoints::{self, Checkpoint},
+};
 
 /// A held partition's progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,68 +33,24 @@ impl Cursor {
     }
 }
 
-/// One checkpoint as the table has it.
-#[derive(sqlx::FromRow)]
-struct Written {
-    partition: i32,
-    epoch: i64,
-    #[sqlx(flatten)]
-    mark: Mark,
-}
-
-const READ: &str = "
-    SELECT c.partition, c.epoch, c.position, c.proof_events, c.proof_hash
-    FROM unnest($2::integer[], $3::bigint[]) AS held (partition, epoch)
-    JOIN checkpoints c ON c.worker = $1 AND c.partition = held.partition AND c.epoch = held.epoch";
-
-/// The cursors of partitions that were just gained. From the takeover on nobody else moves them; one that was taken by
-/// another meanwhile is not among them, and the next tick says that it is lost.
+/// The cursors of partitions that were just gained.
 pub async fn read(pool: &PgPool, gained: &[Held]) -> Result<HashMap<i32, Cursor>, RelayError> {
-    if gained.is_empty() {
-        return Ok(HashMap::new());
-    }
-    let rows: Vec<Written> = sqlx::query_as(READ)
-        .bind(WORKER)
-        .bind(gained.iter().map(|held| held.partition).collect::<Vec<_>>())
-        .bind(gained.iter().map(|held| held.epoch).collect::<Vec<_>>())
-        .fetch_all(pool)
-        .await?;
-    let cursor = |row: Written| Cursor { published: row.mark, written: row.mark.position, epoch: row.epoch };
+    let rows = checkpoints::read(pool, WORKER, gained).await?;
+    let cursor = |row: Checkpoint| Cursor { published: row.mark, written: row.mark.position, epoch: row.epoch };
     Ok(rows.into_iter().map(|row| (row.partition, cursor(row))).collect())
 }
 
-const WRITE: &str = "
-    UPDATE checkpoints c
-    SET position = moved.position, proof_events = moved.proof_events, proof_hash = moved.proof_hash,
-        heartbeat_at = clock_timestamp()
-    FROM unnest($2::integer[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
-         AS moved (partition, epoch, position, proof_events, proof_hash)
-    WHERE c.worker = $1 AND c.partition = moved.partition AND c.epoch = moved.epoch AND c.position < moved.position";
-
-/// Writes what has moved. A cursor held under an older epoch changes nothing: its partition has a new holder.
+/// Writes what has moved.
 pub async fn write(pool: &PgPool, cursors: &mut HashMap<i32, Cursor>) -> Result<(), RelayError> {
-    let moved: Vec<(i32, Cursor)> = cursors
-        .iter()
-        .filter(|(_, c)| c.published.position > c.written)
-        .map(|(partition, cursor)| (*partition, *cursor))
-        .collect();
-    if moved.is_empty() {
-        return Ok(());
-    }
-    let column = |of: fn(&Cursor) -> i64| moved.iter().map(|(_, cursor)| of(cursor)).collect::<Vec<_>>();
-    sqlx::query(WRITE)
-        .bind(WORKER)
-        .bind(moved.iter().map(|(partition, _)| *partition).collect::<Vec<_>>())
-        .bind(column(|cursor| cursor.epoch))
-        .bind(column(|cursor| cursor.published.position))
-        .bind(column(|cursor| cursor.published.proof.events))
-        .bind(column(|cursor| cursor.published.proof.hash))
-        .execute(pool)
-        .await?;
-    for (partition, written) in moved {
-        if let Some(cursor) = cursors.get_mut(&partition) {
-            cursor.written = written.published.position;
-        }
+    let moved = |(partition, cursor): (&i32, &Cursor)| Checkpoint {
+        partition: *partition,
+        epoch: cursor.epoch,
+        mark: cursor.published,
+    };
+    let moved: Vec<Checkpoint> = cursors.iter().filter(|(_, c)| c.published.position > c.written).map(moved).collect();
+    checkpoints::write(pool, WORKER, moved).await?;
+    for cursor in cursors.values_mut() {
+        cursor.written = cursor.published.position;
     }
     Ok(())
 }

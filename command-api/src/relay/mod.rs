@@ -4,7 +4,11 @@
 //! Woken by the lanes of this process ([`crate::store::wake`]) and by hints of others; the poll behind it is the truth.
 //! With Kafka away, commands go on and the backlog waits in the store. Publishing an event twice is harmless, so the
 //! cursor is written lazily and a new holder begins where the written cursor stands.
+//!
+//! Behind it the [`prover`] reads the log again and compares its proof with the relay's.
+mod checkpoints;
 mod cursors;
+pub mod prover;
 mod publisher;
 mod reader;
 

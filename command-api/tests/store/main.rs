@@ -5,6 +5,7 @@ mod append;
 mod dispatch;
 mod framework;
 mod lanes;
+mod proof;
 mod relay;
 mod road;
 mod support;

@@ -5,6 +5,7 @@ use std::io::Write;
 
 use fittrack_journeys::invariants::Scope;
 use fittrack_journeys::ledger::{Entry, Fate, Ledger};
+use fittrack_journeys::patience::until;
 use fittrack_journeys::writers::{Plan, Writers};
 use fittrack_journeys::{Call, TestStack, bodies, invariants};
 use serde_json::json;
@@ -65,6 +66,17 @@ async fn forge(stack: &TestStack, ledger: &mut Ledger) {
     ledger.entries.push(forged("unknown", &again, Fate::Unknown));
 }
 
+/// How many stored events the command API calls unproven; somebody is paged while it is not 0.
+async fn unproven(stack: &TestStack) -> Result<f64, String> {
+    let url = format!("{}/metrics", stack.private_url("command-api").map_err(|error| error.to_string())?);
+    let answer = reqwest::get(url).await.map_err(|error| error.to_string())?;
+    let metrics = answer.text().await.map_err(|error| error.to_string())?;
+    let is_ours =
+        |line: &&str| line.starts_with("fittrack_unproven_events{") && line.contains(r#"hop="store_to_road""#);
+    let value = metrics.lines().find(is_ours).and_then(|line| line.rsplit(' ').next());
+    value.and_then(|value| value.parse().ok()).ok_or_else(|| "there is no such metric".to_owned())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_broken_invariant_is_found() {
     let stack = TestStack::start().await.unwrap();
@@ -79,9 +91,18 @@ async fn every_broken_invariant_is_found() {
         stack.stop_process(service).await.unwrap();
     }
     let (mut store, mut read_models) = (stack.event_store().await.unwrap(), stack.read_models().await.unwrap());
+    let is = |wanted: fn(f64) -> bool| {
+        let stack = &stack;
+        async move || match unproven(stack).await? {
+            events if wanted(events) => Ok(()),
+            events => Err(format!("{events} events are unproven")),
+        }
+    };
+    until("every event is proven", is(|events| events == 0.0)).await.unwrap();
     for statement in LOSE_AN_EVENT {
         sqlx::query(statement).execute(&mut store).await.unwrap();
     }
+    until("the metric says that events are not proven any more", is(|events| events > 0.0)).await.unwrap();
     for statement in SPOIL_READ_MODELS {
         sqlx::query(statement).execute(&mut read_models).await.unwrap();
     }
@@ -103,6 +124,7 @@ async fn every_broken_invariant_is_found() {
         ("I3", "its retry says"),
         ("I4", "partition"),
         ("I4, I5 (command-api check)", "I4: partition"),
+        ("I4, I5 (command-api check)", "has no event at position"),
         ("I8", "and Kafka has"),
         ("I6", "workouts of"),
         ("I6", "profiles of"),

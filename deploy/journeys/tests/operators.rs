@@ -116,6 +116,8 @@ async fn the_check_of_a_sound_store_finds_nothing() {
     fittrack_journeys::invariants::drained(&stack).await.unwrap();
     let report = json(&stack, &["command-api", "check", "--json"]).await;
     assert!(report["events"].as_i64().unwrap() >= 1, "{report}");
+    assert!(report["proven"].as_i64().unwrap() >= 1, "{report}");
+    assert!(report["unproven"].as_i64().unwrap() >= 0, "{report}");
     assert_eq!(report["violations"], serde_json::json!([]), "{report}");
 }
 

@@ -13,6 +13,8 @@ CREATE TABLE checkpoints (
     heartbeat_at     timestamptz,                     -- the worker was alive; the first signal of a dead one
     next_offset      bigint,                          -- Kafka's, a hint where to resume reading
     as_of            timestamptz,                     -- everything recorded up to this instant is in the rows
+    proof_events     bigint      NOT NULL DEFAULT 0,  -- count and rolling hash over position and id of every event passed:
+    proof_hash       bigint      NOT NULL DEFAULT 0,  -- at the same position the same as the store's (fittrack_schemas::proof)
     PRIMARY KEY (worker, partition)
 ) WITH (fillfactor = 50);                             -- few rows, updated often: keep the updates on their page
 

@@ -7,12 +7,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use chrono::{DateTime, Utc};
 use fittrack_domain::event::Event;
-use fittrack_schemas::read_models::Build;
+use fittrack_schemas::{proof::Mark, read_models::Build};
 use futures::{FutureExt, TryStreamExt, future::BoxFuture};
 use sqlx::{Connection, PgConnection, PgPool, Row, postgres::PgRow};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::throttle::Throttle;
 use crate::{
@@ -103,7 +102,7 @@ pub fn partition<P: Projection>(fill: Fill, stop: CancellationToken) -> BoxFutur
             if let Some((position, error)) = folded.poison {
                 // What was folded may be half done; once more, and only so far.
                 left = Some(format!("the event at {}:{position} cannot be folded ({error})", fill.partition));
-                fill.throttle.forget(folded.position - fill.after);
+                fill.throttle.forget(folded.mark.position - fill.after);
                 upto = position - 1;
                 continue;
             }
@@ -112,7 +111,7 @@ pub fn partition<P: Projection>(fill: Fill, stop: CancellationToken) -> BoxFutur
                 left = Some(format!("its rows take more than {bytes} MB (see --memory-mb)"));
             }
             return match write::<P>(&fill, &folded).await {
-                Ok(rows) => Ok(Filled { position: folded.position, rows, left }),
+                Ok(rows) => Ok(Filled { position: folded.mark.position, rows, left }),
                 Err(WriteError::Rows(error)) => {
                     Ok(Filled { position: 0, rows: 0, left: Some(format!("its rows cannot be written ({error})")) })
                 }
@@ -126,7 +125,8 @@ pub fn partition<P: Projection>(fill: Fill, stop: CancellationToken) -> BoxFutur
 /// What a span of history comes to.
 pub(super) struct Folded<C> {
     pub changes: C,
-    pub position: i64,
+    /// How far it came, with the proof of it (of a span from the beginning).
+    pub mark: Mark,
     pub as_of: Option<DateTime<Utc>>,
     /// The first event that cannot be folded.
     poison: Option<(i64, String)>,
@@ -145,11 +145,11 @@ pub(super) async fn fold<P: Projection>(
     stop: &CancellationToken,
 ) -> Result<Folded<P::Changes>, FillError> {
     let mut folding = Folding::<P>::after(fill.after);
-    while folding.goes_on() && folding.folded.position < upto {
+    while folding.goes_on() && folding.folded.mark.position < upto {
         if stop.is_cancelled() {
             return Err(FillError::Stopped);
         }
-        let (started, after) = (Instant::now(), folding.folded.position);
+        let (started, after) = (Instant::now(), folding.folded.mark.position);
         let end = upto.min(after + fill.throttle.page());
         let mut rows = sqlx::query(PAGE).bind(fill.partition).bind(after).bind(end).fetch(&fill.store);
         while let Some(row) = rows.try_next().await? {
@@ -159,10 +159,10 @@ pub(super) async fn fold<P: Projection>(
             }
         }
         drop(rows);
-        if folding.goes_on() && folding.folded.position < end {
-            return Err(FillError::Hole { partition: fill.partition, position: folding.folded.position + 1 });
+        if folding.goes_on() && folding.folded.mark.position < end {
+            return Err(FillError::Hole { partition: fill.partition, position: folding.folded.mark.position + 1 });
         }
-        let events = folding.folded.position - after;
+        let events = folding.folded.mark.position - after;
         if stop.run_until_cancelled(fill.throttle.after(fill.task, events, started.elapsed())).await.is_none() {
             return Err(FillError::Stopped);
         }
@@ -177,7 +177,13 @@ struct Folding<P: Projection> {
 
 impl<P: Projection> Folding<P> {
     fn after(position: i64) -> Self {
-        let folded = Folded { changes: P::Changes::default(), position, as_of: None, poison: None, full: false };
+        let folded = Folded {
+            changes: P::Changes::default(),
+            mark: Mark { position, ..Mark::default() },
+            as_of: None,
+            poison: None,
+            full: false,
+        };
         Self { folded, known: KnownTypes::default() }
     }
 
@@ -188,8 +194,8 @@ impl<P: Projection> Folding<P> {
     fn take(&mut self, fill: &Fill, row: &PgRow) -> Result<(), FillError> {
         let folded = &mut self.folded;
         let position: i64 = row.try_get(0)?;
-        if position != folded.position + 1 {
-            return Err(FillError::Hole { partition: fill.partition, position: folded.position + 1 });
+        if position != folded.mark.position + 1 {
+            return Err(FillError::Hole { partition: fill.partition, position: folded.mark.position + 1 });
         }
         let (event_type, event_version): (&str, &str) = (row.try_get(1)?, row.try_get(2)?);
         if !self.known.contains(event_type, event_version) {
@@ -204,9 +210,8 @@ impl<P: Projection> Folding<P> {
                 return Ok(());
             }
         }
-        folded.position = position;
+        folded.mark.pass(position, row.try_get(6)?);
         folded.as_of = Some(row.try_get(5)?);
-        let _event_id: Uuid = row.try_get(6)?;
         folded.full = position % LOOK_EVERY == 0 && P::keys(&folded.changes) * P::KEY_BYTES > fill.memory_bytes;
         Ok(())
     }
@@ -244,7 +249,7 @@ async fn write<P: Projection>(fill: &Fill, folded: &Folded<P::Changes>) -> Resul
         partition: fill.partition,
         epoch: fill.epoch,
         from: fill.after,
-        to: folded.position,
+        to: folded.mark,
         next_offset: fill.next_offset,
         as_of,
     };

@@ -78,7 +78,7 @@ pub fn fold<P: Projection>(fill: Fill) -> BoxFuture<'static, Result<Sampled, Fil
         let started = Instant::now();
         let folded = fill::fold::<P>(&fill, fill.upto, &never).await?;
         Ok(Sampled {
-            events: folded.position - fill.after,
+            events: folded.mark.position - fill.after,
             seconds: started.elapsed().as_secs_f64(),
             keys_of_half: P::keys(&half.changes),
             keys: P::keys(&folded.changes),

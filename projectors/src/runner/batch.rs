@@ -5,7 +5,7 @@ use std::{
 };
 
 use fittrack_runtime::trace::TraceContext;
-use fittrack_schemas::{envelope::StoredEvent, notice::ChangeNotice};
+use fittrack_schemas::{envelope::StoredEvent, notice::ChangeNotice, proof::Mark};
 use uuid::Uuid;
 
 use crate::{
@@ -40,8 +40,8 @@ pub fn place(applied: i64, position: i64) -> Place {
 pub struct Held {
     /// The epoch of its lease.
     pub epoch: i64,
-    /// Every event up to here is applied.
-    pub position: i64,
+    /// Every event up to here is applied, with the proof of them.
+    pub mark: Mark,
     /// Owners whose events wait in the parking lot.
     pub parked: HashSet<Uuid>,
 }
@@ -66,12 +66,12 @@ impl Batch {
         let step = self.steps.entry(event.partition).or_insert(Advance {
             partition: event.partition,
             epoch: held.epoch,
-            from: held.position,
-            to: held.position,
+            from: held.mark.position,
+            to: held.mark,
             next_offset: None,
             as_of: event.recorded_at,
         });
-        step.to = event.position;
+        step.to.pass(event.position, event.event_id);
         step.next_offset = next_offset.or(step.next_offset);
         step.as_of = step.as_of.max(event.recorded_at);
         self.covered += 1;
@@ -87,7 +87,7 @@ impl Batch {
 
     /// How far the batch has come in a partition, if it touches it.
     pub fn position(&self, partition: i32) -> Option<i64> {
-        self.steps.get(&partition).map(|step| step.to)
+        self.steps.get(&partition).map(|step| step.to.position)
     }
 
     /// The steps in ascending order of partition.

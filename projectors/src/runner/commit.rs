@@ -107,7 +107,7 @@ impl<P: Projection, S: Source> Runner<P, S> {
     fn committed(&mut self, batch: &Batch, parked: &[Parked], started: Instant) {
         for step in batch.steps.values() {
             if let Some(held) = self.held.get_mut(&step.partition) {
-                held.position = step.to;
+                held.mark = step.to;
             }
         }
         for Parked { event, .. } in parked {
@@ -116,7 +116,7 @@ impl<P: Projection, S: Source> Runner<P, S> {
             }
         }
         if self.shown {
-            let checkpoints = batch.steps.values().map(|step| (step.partition, step.to)).collect();
+            let checkpoints = batch.steps.values().map(|step| (step.partition, step.to.position)).collect();
             self.parts.notices.give(&notice(self.parts.build, checkpoints, batch.owners()));
         }
         histogram!("fittrack_projection_batch_events", "projection" => P::NAME, "build" => self.worker.clone())

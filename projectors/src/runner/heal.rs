@@ -27,8 +27,8 @@ impl<P: Projection, S: Source> Runner<P, S> {
         stop: &CancellationToken,
     ) -> Result<(), Interruption> {
         let mut healed = 0;
-        let from = self.held.get(&partition).map(|held| held.position + 1);
-        while let Some(after) = self.held.get(&partition).map(|held| held.position).filter(|after| *after < upto) {
+        let from = self.held.get(&partition).map(|held| held.mark.position + 1);
+        while let Some(after) = self.held.get(&partition).map(|held| held.mark.position).filter(|after| *after < upto) {
             if stop.is_cancelled() {
                 return Err(Interruption::Stopped);
             }
@@ -38,7 +38,7 @@ impl<P: Projection, S: Source> Runner<P, S> {
             let mut batch = Batch::default();
             for event in events {
                 let Some(held) = self.held.get(&partition) else { break };
-                let applied = batch.position(partition).unwrap_or(held.position);
+                let applied = batch.position(partition).unwrap_or(held.mark.position);
                 if place(applied, event.position) != Place::Next {
                     return Err(Interruption::Hole { partition, position: applied + 1 });
                 }

@@ -44,7 +44,7 @@ impl<P: Projection, S: Source> Runner<P, S> {
         let mut beats = Vec::with_capacity(partitions.len());
         for (partition, head) in found.heads {
             let Some(held) = self.held.get(&partition) else { continue };
-            let behind = (head - held.position).max(0);
+            let behind = (head - held.mark.position).max(0);
             lag += behind;
             let as_of = (behind == 0).then_some(found.at);
             beats.push(Beat { partition, epoch: held.epoch, as_of });
@@ -57,7 +57,7 @@ impl<P: Projection, S: Source> Runner<P, S> {
 
     /// Remembers since when a partition has been behind without coming closer.
     fn note_overdue(&mut self, partition: i32, head: i64) {
-        let Some(position) = self.held.get(&partition).map(|held| held.position) else { return };
+        let Some(position) = self.held.get(&partition).map(|held| held.mark.position) else { return };
         if position >= head {
             self.overdue.remove(&partition);
             return;
@@ -89,7 +89,7 @@ impl<P: Projection, S: Source> Runner<P, S> {
     }
 
     fn measure(&self, lag: i64) {
-        let position: i64 = self.held.values().map(|held| held.position).sum();
+        let position: i64 = self.held.values().map(|held| held.mark.position).sum();
         let parked: usize = self.held.values().map(|held| held.parked.len()).sum();
         gauge!("fittrack_projection_position", "projection" => P::NAME, "build" => self.worker.clone())
             .set(position as f64);

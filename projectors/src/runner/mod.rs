@@ -275,7 +275,7 @@ impl<P: Projection, S: Source> Runner<P, S> {
             let parked = parked.iter().filter(|(partition, _)| *partition == start.partition);
             let held = Held {
                 epoch: epoch.unwrap_or_default(),
-                position: start.position,
+                mark: start.mark,
                 parked: parked.map(|(_, owner)| *owner).collect(),
             };
             self.held.insert(start.partition, held);
@@ -300,7 +300,7 @@ impl<P: Projection, S: Source> Runner<P, S> {
             let (partition, position) = (event.partition, event.position);
             // One that was let go meanwhile may still have something in the source's queue.
             let Some(held) = self.held.get(&partition) else { continue };
-            let applied = batch.position(partition).unwrap_or(held.position);
+            let applied = batch.position(partition).unwrap_or(held.mark.position);
             let place = place(applied, position);
             if place == Place::Applied {
                 continue;
@@ -315,7 +315,7 @@ impl<P: Projection, S: Source> Runner<P, S> {
             }
             // Healing may have renewed the leases, and this one may be gone.
             let Some(held) = self.held.get(&partition) else { continue };
-            if place == Place::Next || held.position + 1 == position {
+            if place == Place::Next || held.mark.position + 1 == position {
                 batch.push::<P>(delivered, held);
             }
         }

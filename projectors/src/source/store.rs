@@ -116,7 +116,7 @@ impl Drop for StoreSource {
 impl Source for StoreSource {
     fn hold(&mut self, starts: &[Start]) -> Result<(), SourceError> {
         for start in starts {
-            self.held.insert(start.partition, Reading { after: start.position, dirty: true, deep: false });
+            self.held.insert(start.partition, Reading { after: start.mark.position, dirty: true, deep: false });
         }
         Ok(())
     }

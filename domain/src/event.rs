@@ -1,8 +1,13 @@
 //! Any event of any aggregate, as those downstream read it: the relay's consumers, projections, rebuilds.
-//! [`Event::decode`] is the one place where a stored type and version become a Rust value; upcasters go there.
+//! [`Event::decode`] is the one place where a stored type and version become a Rust value, older versions by [`upcast`].
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
 use crate::{
     athlete::{AthleteRegistered, ProfileUpdated},
+    event_type::EventType,
     ids::AthleteId,
+    upcast::{self, Upcaster},
     workout::{WorkoutDeleted, WorkoutEdited, WorkoutImported, WorkoutLogged},
 };
 
@@ -44,28 +49,42 @@ pub enum DecodeError {
 }
 
 impl Event {
-    /// Reads a stored payload by its type and version.
+    /// Reads a stored payload by its type and version. The newest version is read straight from the bytes.
     pub fn decode(event_type: &str, event_version: &str, payload: &[u8]) -> Result<Self, DecodeError> {
-        let decoded = match (event_type, event_version) {
-            ("athlete_registered", "1") => serde_json::from_slice(payload).map(Self::AthleteRegistered),
-            ("profile_updated", "1") => serde_json::from_slice(payload).map(Self::ProfileUpdated),
-            ("workout_logged", "1") => serde_json::from_slice(payload).map(Self::WorkoutLogged),
-            ("workout_imported", "1") => serde_json::from_slice(payload).map(Self::WorkoutImported),
-            ("workout_edited", "1") => serde_json::from_slice(payload).map(Self::WorkoutEdited),
-            ("workout_deleted", "1") => serde_json::from_slice(payload).map(Self::WorkoutDeleted),
-            ("redacted", _) => Ok(Self::Redacted),
-            _ => {
-                return Err(DecodeError::Unknown {
-                    event_type: event_type.to_owned(),
-                    event_version: event_version.to_owned(),
-                });
-            }
+        let decoded = match upcast::way(event_type, event_version)? {
+            (EventType::Redacted, _) => return Ok(Self::Redacted),
+            (known, []) => Self::of_newest(known, payload),
+            (known, steps) => Self::of_older(known, steps, payload),
         };
         decoded.map_err(|source| DecodeError::Payload {
             event_type: event_type.to_owned(),
             event_version: event_version.to_owned(),
             source,
         })
+    }
+
+    fn of_newest(event_type: EventType, payload: &[u8]) -> Result<Self, serde_json::Error> {
+        let mut json = serde_json::Deserializer::from_slice(payload);
+        let event = Self::read(event_type, &mut json)?;
+        json.end()?;
+        Ok(event)
+    }
+
+    fn of_older(event_type: EventType, steps: &[Upcaster], payload: &[u8]) -> Result<Self, serde_json::Error> {
+        let stored = serde_json::from_slice::<Value>(payload)?;
+        Self::read(event_type, steps.iter().fold(stored, |payload, step| step.apply(payload)))
+    }
+
+    fn read<'de, D: Deserializer<'de>>(event_type: EventType, payload: D) -> Result<Self, D::Error> {
+        match event_type {
+            EventType::AthleteRegistered => Deserialize::deserialize(payload).map(Self::AthleteRegistered),
+            EventType::ProfileUpdated => Deserialize::deserialize(payload).map(Self::ProfileUpdated),
+            EventType::WorkoutLogged => Deserialize::deserialize(payload).map(Self::WorkoutLogged),
+            EventType::WorkoutImported => Deserialize::deserialize(payload).map(Self::WorkoutImported),
+            EventType::WorkoutEdited => Deserialize::deserialize(payload).map(Self::WorkoutEdited),
+            EventType::WorkoutDeleted => Deserialize::deserialize(payload).map(Self::WorkoutDeleted),
+            EventType::Redacted => Ok(Self::Redacted),
+        }
     }
 
     /// Whose event it is; `None` for a redacted one.

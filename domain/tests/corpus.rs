@@ -6,59 +6,50 @@
     clippy::panic,
     reason = "a test stops at the first thing that is not as it should be"
 )]
-use std::{fs, path::PathBuf};
+#[path = "support/corpus.rs"]
+mod stored;
 
-use cqrs_es::{Aggregate, DomainEvent};
-use fittrack_domain::{athlete::Athlete, event::Event, workout::Workout};
-use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 
-/// One file of the corpus.
-struct Sample {
-    file: String,
-    event_type: String,
-    event_version: String,
-    payload: String,
+use cqrs_es::{Aggregate, DomainEvent, EventEnvelope, persist::SerializedEvent};
+use fittrack_domain::{athlete::Athlete, event::Event, event_type::EventType, upcast, workout::Workout};
+use serde_json::json;
+use stored::{Sample, corpus};
+
+/// Asserts that the aggregate reads and applies the event, the way a stream is loaded.
+fn assert_read_by<A: Aggregate>(sample: &Sample) {
+    let fail = |error: &dyn std::fmt::Display| -> ! { panic!("{} by {}: {error}", sample.file, A::TYPE) };
+    let row = SerializedEvent::new(
+        String::new(),
+        1,
+        A::TYPE.to_owned(),
+        sample.event_type.clone(),
+        sample.event_version.clone(),
+        serde_json::from_str(&sample.payload).unwrap(),
+        json!({}),
+    );
+    let newest = upcast::to_newest(row).unwrap_or_else(|error| fail(&error));
+    let envelope = EventEnvelope::<A>::try_from(newest.clone()).unwrap_or_else(|error| fail(&error));
+    assert_eq!(envelope.payload.event_type(), sample.event_type, "{}", sample.file);
+    if sample.event_type != "redacted" {
+        assert_eq!(envelope.payload.event_version(), newest.event_version, "{}", sample.file);
+    }
+    A::default().apply(envelope.payload);
 }
 
-impl Sample {
-    /// Reads `<event_type>.v<version>[.<variant>].json`.
-    fn read(path: PathBuf) -> Self {
-        let file = path.file_name().unwrap().to_str().unwrap().to_owned();
-        let mut parts = file.split('.');
-        let event_type = parts.next().unwrap().to_owned();
-        let event_version = parts.next().and_then(|part| part.strip_prefix('v')).unwrap().to_owned();
-        Self { payload: fs::read_to_string(path).unwrap(), event_type, event_version, file }
-    }
-
-    /// Asserts that the aggregate reads and applies the event.
-    fn is_read_by<A: Aggregate>(&self)
-    where
-        A::Event: DomainEvent + DeserializeOwned,
-    {
-        let event: A::Event =
-            serde_json::from_str(&self.payload).unwrap_or_else(|error| panic!("{} by {}: {error}", self.file, A::TYPE));
-        assert_eq!(event.event_type(), self.event_type, "{}", self.file);
-        A::default().apply(event);
-    }
-}
-
-fn corpus() -> Vec<Sample> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/stored");
-    let mut samples: Vec<Sample> = fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-        .map(Sample::read)
+#[test]
+fn every_version_of_every_event_has_a_sample() {
+    let kept: BTreeSet<_> = corpus().into_iter().map(|sample| (sample.event_type, sample.event_version)).collect();
+    let ever: BTreeSet<_> = EventType::ALL
+        .into_iter()
+        .flat_map(|known| known.versions().map(move |version| (known.as_str().to_owned(), version.to_owned())))
         .collect();
-    samples.sort_by(|a, b| a.file.cmp(&b.file));
-    samples
+    assert_eq!(kept, ever, "what was stored once stays in the corpus");
 }
 
 #[test]
 fn every_event_ever_stored_is_read_by_those_downstream() {
-    let samples = corpus();
-    assert!(samples.len() >= 7, "the corpus is there");
-    for sample in samples {
+    for sample in corpus() {
         Event::decode(&sample.event_type, &sample.event_version, sample.payload.as_bytes())
             .unwrap_or_else(|error| panic!("{}: {error}", sample.file));
     }
@@ -67,16 +58,16 @@ fn every_event_ever_stored_is_read_by_those_downstream() {
 #[test]
 fn every_event_ever_stored_is_read_by_the_aggregates_it_belongs_to() {
     for sample in corpus() {
-        match sample.event_type.as_str() {
-            "athlete_registered" | "profile_updated" => sample.is_read_by::<Athlete>(),
-            "workout_logged" | "workout_imported" | "workout_edited" | "workout_deleted" => {
-                sample.is_read_by::<Workout>();
+        match EventType::parse(&sample.event_type).unwrap() {
+            EventType::AthleteRegistered | EventType::ProfileUpdated => assert_read_by::<Athlete>(&sample),
+            EventType::WorkoutLogged
+            | EventType::WorkoutImported
+            | EventType::WorkoutEdited
+            | EventType::WorkoutDeleted => assert_read_by::<Workout>(&sample),
+            EventType::Redacted => {
+                assert_read_by::<Athlete>(&sample);
+                assert_read_by::<Workout>(&sample);
             }
-            "redacted" => {
-                sample.is_read_by::<Athlete>();
-                sample.is_read_by::<Workout>();
-            }
-            other => panic!("say here to which aggregates {other} belongs"),
         }
     }
 }

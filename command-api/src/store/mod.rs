@@ -12,7 +12,7 @@ pub mod wake;
 use std::sync::Arc;
 
 use cqrs_es::{EventEnvelope, persist::PersistedEventRepository};
-use fittrack_domain::{aggregate::Decider, partition::partition_of};
+use fittrack_domain::{aggregate::Decider, partition::partition_of, upcast};
 use postgres_es::PostgresEventRepository;
 use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio_util::sync::CancellationToken;
@@ -124,14 +124,17 @@ impl EventStore {
         Ok(loaded)
     }
 
-    /// The events of one stream, through postgres-es.
+    /// The events of one stream, through postgres-es, older versions as their newest.
     pub async fn read_stream<A: Decider>(&self, id: Uuid) -> Result<Vec<EventEnvelope<A>>, LoadError> {
         let repository = PostgresEventRepository::new(self.pool.clone());
         let serialized =
             repository.get_events::<A>(&id.to_string()).await.map_err(|error| LoadError::Stream(error.to_string()))?;
         serialized
             .into_iter()
-            .map(|event| EventEnvelope::try_from(event).map_err(|error| LoadError::Stream(error.to_string())))
+            .map(|event| {
+                let newest = upcast::to_newest(event).map_err(|error| LoadError::Stream(error.to_string()))?;
+                EventEnvelope::try_from(newest).map_err(|error| LoadError::Stream(error.to_string()))
+            })
             .collect()
     }
 

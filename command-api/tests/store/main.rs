@@ -9,3 +9,4 @@ mod proof;
 mod relay;
 mod road;
 mod support;
+mod versions;

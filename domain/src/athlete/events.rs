@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    event_type::EventType,
     ids::AthleteId,
     values::{DisplayName, Notes, TimeZone, Visibility},
 };
@@ -87,17 +88,22 @@ pub enum Units {
     Imperial,
 }
 
+impl AthleteEvent {
+    fn known_as(&self) -> EventType {
+        match self {
+            Self::AthleteRegistered(_) => EventType::AthleteRegistered,
+            Self::ProfileUpdated(_) => EventType::ProfileUpdated,
+            Self::Redacted => EventType::Redacted,
+        }
+    }
+}
+
 impl DomainEvent for AthleteEvent {
     fn event_type(&self) -> String {
-        match self {
-            Self::AthleteRegistered(_) => "athlete_registered",
-            Self::ProfileUpdated(_) => "profile_updated",
-            Self::Redacted => "redacted",
-        }
-        .to_owned()
+        self.known_as().as_str().to_owned()
     }
 
     fn event_version(&self) -> String {
-        "1".to_owned()
+        self.known_as().newest_version().to_owned()
     }
 }

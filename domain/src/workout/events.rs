@@ -4,7 +4,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{RecordingRef, WorkoutDetails, WorkoutFacts};
-use crate::ids::{AthleteId, WorkoutId};
+use crate::{
+    event_type::EventType,
+    ids::{AthleteId, WorkoutId},
+};
 
 /// Everything that happens to a workout. The payload carries its own `type`, so that it can be read without its row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -70,19 +73,24 @@ pub struct WorkoutDeleted {
     pub before: WorkoutFacts,
 }
 
+impl WorkoutEvent {
+    fn known_as(&self) -> EventType {
+        match self {
+            Self::WorkoutLogged(_) => EventType::WorkoutLogged,
+            Self::WorkoutImported(_) => EventType::WorkoutImported,
+            Self::WorkoutEdited(_) => EventType::WorkoutEdited,
+            Self::WorkoutDeleted(_) => EventType::WorkoutDeleted,
+            Self::Redacted => EventType::Redacted,
+        }
+    }
+}
+
 impl DomainEvent for WorkoutEvent {
     fn event_type(&self) -> String {
-        match self {
-            Self::WorkoutLogged(_) => "workout_logged",
-            Self::WorkoutImported(_) => "workout_imported",
-            Self::WorkoutEdited(_) => "workout_edited",
-            Self::WorkoutDeleted(_) => "workout_deleted",
-            Self::Redacted => "redacted",
-        }
-        .to_owned()
+        self.known_as().as_str().to_owned()
     }
 
     fn event_version(&self) -> String {
-        "1".to_owned()
+        self.known_as().newest_version().to_owned()
     }
 }

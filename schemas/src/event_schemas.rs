@@ -3,9 +3,11 @@
 //!
 //! The objects are closed: what a producer of ours writes is exactly what is described, and a test validates every
 //! stored sample. A consumer should ignore fields it does not know, because a newer schema of the same version may add
-//! optional ones (each schema of a version reads all that older ones wrote: backward-transitive).
+//! optional ones. Nothing else about a version changes once it is committed: each of its schemas reads what the others
+//! wrote, which `schemas/tests/` holds every change to. The files of older versions stay as they were.
 use fittrack_domain::{
     athlete::{AthleteRegistered, ProfileUpdated},
+    event_type::EventType,
     workout::{WorkoutDeleted, WorkoutEdited, WorkoutImported, WorkoutLogged},
 };
 use schemars::{
@@ -15,7 +17,7 @@ use schemars::{
 };
 use serde_json::{Value, json};
 
-/// The schema of one version of one event's payload.
+/// The schema of the newest version of one event's payload.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EventSchema {
     /// `workout_logged`, ...
@@ -33,31 +35,36 @@ impl EventSchema {
     }
 }
 
-/// Every event's schema, in the order the events happen to an athlete and their workouts.
+/// The schema of what is written now of every event, in the order of [`EventType::ALL`].
 pub fn event_schemas() -> Vec<EventSchema> {
-    vec![
-        payload::<AthleteRegistered>("athlete_registered", "1"),
-        payload::<ProfileUpdated>("profile_updated", "1"),
-        payload::<WorkoutLogged>("workout_logged", "1"),
-        payload::<WorkoutImported>("workout_imported", "1"),
-        payload::<WorkoutEdited>("workout_edited", "1"),
-        payload::<WorkoutDeleted>("workout_deleted", "1"),
-        redacted(),
-    ]
+    EventType::ALL.into_iter().map(schema_of).collect()
+}
+
+fn schema_of(event_type: EventType) -> EventSchema {
+    let schema = match event_type {
+        EventType::AthleteRegistered => payload::<AthleteRegistered>(),
+        EventType::ProfileUpdated => payload::<ProfileUpdated>(),
+        EventType::WorkoutLogged => payload::<WorkoutLogged>(),
+        EventType::WorkoutImported => payload::<WorkoutImported>(),
+        EventType::WorkoutEdited => payload::<WorkoutEdited>(),
+        EventType::WorkoutDeleted => payload::<WorkoutDeleted>(),
+        EventType::Redacted => redacted(),
+    };
+    finish(event_type.as_str(), event_type.newest_version(), schema)
 }
 
 /// The schema of a payload that carries its own `type` beside the fields of `T`.
-fn payload<T: JsonSchema>(event_type: &'static str, event_version: &'static str) -> EventSchema {
+fn payload<T: JsonSchema>() -> Schema {
     // What is read, not what is written: a field with a default may be absent from older events.
     let generator = SchemaSettings::draft2020_12().for_deserialize().into_generator();
     let mut schema = generator.into_root_schema_for::<T>();
     RecursiveTransform(close).transform(&mut schema);
-    finish(event_type, event_version, schema)
+    schema
 }
 
 /// The event that stands where an erased one stood: nothing but its type.
-fn redacted() -> EventSchema {
-    let schema = schemars::json_schema!({
+fn redacted() -> Schema {
+    schemars::json_schema!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Redacted",
         "description": "What stood here was erased with its owner.",
@@ -65,8 +72,7 @@ fn redacted() -> EventSchema {
         "properties": {},
         "required": [],
         "additionalProperties": false,
-    });
-    finish("redacted", "1", schema)
+    })
 }
 
 /// Adds the schema's address and the `type` field that every payload carries.

@@ -1,6 +1,9 @@
 //! The types of events and the versions of each: what is written now, and what may still lie in the store.
 //! Writers take type and version from here, and every reader ([`crate::event::Event::decode`], [`crate::upcast`]) asks here.
-use crate::upcast::{self, Upcaster};
+use crate::{
+    upcast::{self, Upcaster},
+    workout,
+};
 
 /// The type of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,8 +65,8 @@ impl EventType {
             | Self::WorkoutLogged
             | Self::WorkoutImported
             | Self::WorkoutEdited
-            | Self::WorkoutDeleted
             | Self::Redacted => &[],
+            Self::WorkoutDeleted => workout::upcasts::WORKOUT_DELETED,
         }
     }
 

@@ -186,7 +186,7 @@ fn workout_edited_version_1() {
 }
 
 #[test]
-fn workout_deleted_version_1() {
+fn workout_deleted_version_2() {
     assert_workout_event_stored(&deleted(&full_details()), "");
     assert_workout_event_stored(&deleted(&bare_details()), ".bare");
 }

@@ -89,6 +89,7 @@ fn delete(workout: &Workout, workout_id: &WorkoutId, context: &Context) -> Resul
     Ok(vec![WorkoutEvent::WorkoutDeleted(WorkoutDeleted {
         workout_id: *workout_id,
         athlete_id: context.actor,
+        deleted_by: context.actor,
         before,
     })])
 }

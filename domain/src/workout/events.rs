@@ -62,13 +62,15 @@ pub struct WorkoutEdited {
     pub after: WorkoutDetails,
 }
 
-/// A workout was removed by its owner.
+/// A workout was removed. Version 2: version 1 did not say by whom.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct WorkoutDeleted {
     /// Which workout.
     pub workout_id: WorkoutId,
     /// Whose.
     pub athlete_id: AthleteId,
+    /// Who removed it: its owner, until somebody else may (a coach, a club's moderator).
+    pub deleted_by: AthleteId,
     /// What was counted before.
     pub before: WorkoutFacts,
 }

@@ -5,6 +5,7 @@ mod details;
 mod error;
 mod events;
 mod plausibility;
+pub(crate) mod upcasts;
 
 use cqrs_es::{Aggregate, event_sink::EventSink};
 use serde::{Deserialize, Serialize};

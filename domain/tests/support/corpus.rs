@@ -1,5 +1,6 @@
 //! The committed corpus: every event in every version it ever had, as it was stored. One folder for the tests of all who
 //! read events; another crate's take it with `#[path = "<here>/domain/tests/support/corpus.rs"] mod corpus;`.
+#![allow(dead_code, reason = "each test file takes what it needs")]
 use std::{fs, path::PathBuf};
 
 /// One file of the corpus.

@@ -73,5 +73,10 @@ pub fn edited(before: &WorkoutDetails, after: WorkoutDetails) -> WorkoutEvent {
 }
 
 pub fn deleted(before: &WorkoutDetails) -> WorkoutEvent {
-    WorkoutEvent::WorkoutDeleted(WorkoutDeleted { workout_id: workout_id(), athlete_id: me(), before: before.facts() })
+    WorkoutEvent::WorkoutDeleted(WorkoutDeleted {
+        workout_id: workout_id(),
+        athlete_id: me(),
+        deleted_by: me(),
+        before: before.facts(),
+    })
 }

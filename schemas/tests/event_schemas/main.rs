@@ -71,7 +71,9 @@ fn to_do(schema: &EventSchema) -> Option<String> {
             fs::write(here("events").join(file), text).unwrap();
             None
         }
-        Verdict::Regenerate => Some(format!("{file} has drifted: FITTRACK_BLESS=1 cargo test -p fittrack-schemas")),
+        Verdict::Regenerate => {
+            Some(format!("{file} is not what the code has: FITTRACK_BLESS=1 cargo test -p fittrack-schemas"))
+        }
         Verdict::Refused(why) => Some(why),
     }
 }

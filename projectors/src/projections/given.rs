@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, TimeDelta, Utc};
 use fittrack_domain::{
     athlete::{AthleteEvent, AthleteRegistered, Profile, ProfileUpdated},
+    event_type::EventType,
     ids::{AthleteId, WorkoutId},
     partition::{DEFAULT_PARTITIONS, partition_of},
     recording::Format,
@@ -143,7 +144,7 @@ impl History {
     pub fn delete(&mut self, id: Uuid) -> &mut Self {
         let Some((owner, details)) = self.workouts.remove(&id) else { return self };
         let (workout_id, athlete_id) = (WorkoutId(id), AthleteId(owner));
-        let deleted = WorkoutDeleted { workout_id, athlete_id, before: details.facts() };
+        let deleted = WorkoutDeleted { workout_id, athlete_id, deleted_by: athlete_id, before: details.facts() };
         self.add(owner, "workout", id, "workout_deleted", &WorkoutEvent::WorkoutDeleted(deleted))
     }
 
@@ -172,7 +173,7 @@ impl History {
             owner_id: owner,
             event_id: numbered(number),
             event_type: event_type.to_owned(),
-            event_version: "1".to_owned(),
+            event_version: EventType::parse(event_type).map_or("1", EventType::newest_version).to_owned(),
             payload: RawValue::from_string(serde_json::to_string(payload).unwrap()).unwrap(),
             metadata: Metadata {
                 actor: Some(owner),

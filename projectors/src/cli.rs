@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     audit, builds, explain,
     parked::{self, Parked},
-    registry,
+    proof, registry,
     replay::{Promote, Rebuild, Retire, Rollback, Verify},
     serve,
     settings::{self, OperatorSettings, RunSettings, SETTINGS},
@@ -80,6 +80,12 @@ enum Command {
     Rollback(Rollback),
     /// Drop a build that readers do not see, for good
     Retire(Retire),
+    /// Compare what every build has passed with the whole log; exits 1 where an event was lost, changed or taken twice
+    Check {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show which events made a row, and the row after each of them; the owner's log partition waits meanwhile
     Explain {
         /// The projection
@@ -169,6 +175,7 @@ async fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Promote(command) => command.run().await,
         Command::Rollback(command) => command.run().await,
         Command::Retire(command) => command.run().await,
+        Command::Check { json } => print_check(&OperatorSettings::read(Source::from_env())?, json).await,
         Command::Explain { projection, key, json } => {
             print_explanation(&OperatorSettings::read(Source::from_env())?, &projection, &key, json).await
         }
@@ -203,6 +210,17 @@ async fn print_status(
         print!("{}", status::table(&statuses, &[]));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn print_check(settings: &OperatorSettings, json: bool) -> Result<ExitCode, Failure> {
+    let (store, read_models) = serve::pools(&settings.databases, "check", 1, 1)?;
+    let report = proof::check(&store, &read_models).await?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        print!("{}", proof::text(&report));
+    }
+    Ok(if report.violations.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 async fn print_explanation(

@@ -49,6 +49,7 @@ mod parked;
 pub mod parking;
 pub mod projection;
 pub mod projections;
+pub mod proof;
 pub mod rebuild;
 pub mod registry;
 mod replay;

@@ -20,6 +20,7 @@ use crate::{
     event_log,
     feeder::Feeder,
     notices::Notices,
+    proof::prover::Prover,
     registry::Road,
     settings::{Databases, RunSettings},
 };
@@ -36,7 +37,7 @@ pub async fn run(
 ) -> Result<ExitCode, Box<dyn Error + Send + Sync>> {
     let process = Process::start("projectors", &settings.common).await?;
     let shutdown = process.shutdown.clone();
-    let (store, read_models) = pools(&settings.databases, "watch", 1, 2)?;
+    let (store, read_models) = pools(&settings.databases, "watch", 2, 3)?;
     watch_database(&process, "event store", store.clone());
     watch_database(&process, "read models", read_models.clone());
 
@@ -49,6 +50,12 @@ pub async fn run(
         }
         None => Notices::over_postgres(read_models.clone(), shutdown.background_token()),
     };
+    let prover = Prover::new(store.clone(), read_models.clone(), None);
+    let proving = shutdown.token();
+    shutdown.spawn("prover", async move {
+        prover.run(proving).await;
+        Ok::<_, std::convert::Infallible>(())
+    });
     let (tell, told) = watch::channel(None);
     shutdown.spawn("surroundings", prepare(store, settings.brokers.clone(), tell, shutdown.token()));
 

@@ -2,6 +2,8 @@
 //! Run through `deploy/fittrack test`, which starts both and says where they are.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 mod any_delivery;
+#[path = "../../../domain/tests/support/corpus.rs"]
+mod corpus;
 mod fencing;
 #[path = "../../src/projections/given.rs"]
 mod given;
@@ -10,6 +12,7 @@ mod kafka;
 mod notices;
 mod owner;
 mod parking;
+mod proof;
 mod replay;
 mod scripted;
 mod store_source;

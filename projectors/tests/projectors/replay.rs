@@ -33,7 +33,7 @@ use crate::{
     support::{self, Databases, Running, eventually},
 };
 
-const AT_ONCE: Effort = Effort { parallelism: 2, max_rate: None, memory_bytes: 64 << 20, gives_way: false };
+pub const AT_ONCE: Effort = Effort { parallelism: 2, max_rate: None, memory_bytes: 64 << 20, gives_way: false };
 
 fn on_duty() -> Operator {
     Operator { name: "anna".into(), reason: Some("a better rule".into()) }
@@ -77,7 +77,7 @@ fn add_deeds(history: &mut History, random: &mut StdRng, athletes: u128, from: u
     }
 }
 
-async fn rebuild(place: &Place, name: &str, version: Option<i32>, effort: Effort) -> Result<Done, RebuildError> {
+pub async fn rebuild(place: &Place, name: &str, version: Option<i32>, effort: Effort) -> Result<Done, RebuildError> {
     let target = rebuild::target(&place.owner, name, version).await?;
     rebuild::run(place, target, effort, &on_duty(), &Progress::new(0.0), &CancellationToken::new()).await
 }

@@ -115,9 +115,10 @@ pub async fn found(stack: &TestStack, ledger: &Ledger, scope: Scope) -> Result<F
         order::check_road(stack, log.rows.len(), &mut findings).await?;
     }
     progress::check(stack, &log, &mut findings).await?;
-    read_models::check(stack, &model, &mut findings).await?;
+    let rule = read_models::shown_rule(stack).await?;
+    read_models::check(stack, &model, rule, &mut findings).await?;
     if scope.served {
-        served::check(&model, &ledger.athletes, &mut findings).await?;
+        served::check(&model, rule, &ledger.athletes, &mut findings).await?;
     }
     logs::check(stack, &ledger.athletes, &mut findings)?;
     for outrage in &ledger.outrages {

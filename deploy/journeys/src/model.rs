@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use uuid::Uuid;
 
-pub use boards::{Board, Score, ranked};
+pub use boards::{Board, BoardRule, Score, ranked};
 pub use periods::{board_periods, label_of, starts_on};
 pub use profile::Profile;
 pub use totals::{Day, Sums, by_period};
@@ -64,9 +64,9 @@ impl Model {
         totals::by_day(self.workouts.values())
     }
 
-    /// The scores of every board.
-    pub fn boards(&self) -> BTreeMap<Board, BTreeMap<Uuid, Score>> {
-        boards::all(self.workouts.values())
+    /// The scores of every board, by the rule of a version.
+    pub fn boards(&self, rule: BoardRule) -> BTreeMap<Board, BTreeMap<Uuid, Score>> {
+        boards::all(self.workouts.values(), rule)
     }
 
     /// An athlete's workouts as their list shows them: newest first, then by id.

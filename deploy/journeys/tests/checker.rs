@@ -18,11 +18,12 @@ const LOSE_AN_EVENT: [&str; 3] = [
         SELECT partition, min(position) + 1 FROM events GROUP BY partition HAVING count(*) > 2 LIMIT 1)",
     "ALTER TABLE events ENABLE TRIGGER events_are_never_changed",
 ];
-const SPOIL_READ_MODELS: [&str; 4] = [
+const SPOIL_READ_MODELS: [&str; 5] = [
     // Not just any: the one whose event is lost is found as one too many.
     "UPDATE workouts_v1.workouts SET perceived_exertion = 11 WHERE title = 'refused'",
     "UPDATE profiles_v1.profiles SET bio = 'nobody wrote this' WHERE athlete_id =
         (SELECT athlete_id FROM profiles_v1.profiles LIMIT 1)",
+    "UPDATE leaderboards_v2.leaderboards SET moving_ms = moving_ms + 1 WHERE workouts > 0",
     "UPDATE checkpoints SET position = position + 1000 WHERE worker = 'totals.v1' AND partition =
         (SELECT max(partition) FROM checkpoints WHERE position > 0)",
     "INSERT INTO parked_events (worker, owner_id, partition, position, event)
@@ -128,6 +129,7 @@ async fn every_broken_invariant_is_found() {
         ("I8", "and Kafka has"),
         ("I6", "workouts of"),
         ("I6", "profiles of"),
+        ("I6", "leaderboards of"),
         ("I7", "totals.v1 is at"),
         ("I8", "has parked position"),
         ("I8", "totals.v1 has processed"),

@@ -11,9 +11,10 @@ use crate::stack::TestStack;
 
 pub const HEADS: &str = "SELECT partition, max(position) FROM events GROUP BY partition";
 pub const POSITIONS: &str = "SELECT worker, partition, position FROM checkpoints";
-pub const WORKERS: &str = "SELECT name || '.v' || version FROM read_models ORDER BY name";
+/// Every build that the projectors keep up to date: those that are shown, and those kept warm beside them.
+pub const WORKERS: &str = "SELECT worker FROM builds WHERE state = 'fed' ORDER BY worker";
 
-/// Waits until every event is acknowledged by Kafka and is in every read model.
+/// Waits until every event is acknowledged by Kafka and is in every build of a read model, shown or not.
 ///
 /// # Errors
 /// When that never comes.
@@ -25,7 +26,7 @@ pub async fn drained(stack: &TestStack) -> Result<()> {
     .await
 }
 
-/// Waits until every event is in every read model, published or not.
+/// Waits until every event is in every build of a read model, published or not.
 ///
 /// # Errors
 /// When that never comes.
@@ -48,7 +49,7 @@ pub async fn positions(database: &mut PgConnection) -> Result<BTreeMap<(String, 
     Ok(rows.into_iter().map(|(worker, partition, position)| ((worker, partition), position)).collect())
 }
 
-/// The workers that make the read models that are shown.
+/// The workers of all builds that are fed.
 pub async fn workers(read_models: &mut PgConnection) -> Result<Vec<String>> {
     Ok(sqlx::query_scalar(WORKERS).fetch_all(read_models).await?)
 }

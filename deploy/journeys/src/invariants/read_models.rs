@@ -1,4 +1,5 @@
 //! I6, in the database: the rows of the four read models are what the model makes of the log, no more and no less.
+//! Looks at what readers are shown, through the same views, and holds boards against the rule of the version shown.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +8,26 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use super::Findings;
-use crate::failure::Result;
-use crate::model::{Board, Day, Model, Profile, Score, Sums, Workout, board_periods};
+use crate::failure::{Failure, Result};
+use crate::model::{Board, BoardRule, Day, Model, Profile, Score, Sums, Workout, board_periods};
 use crate::stack::TestStack;
 
-/// Compares all four.
-pub async fn check(stack: &TestStack, model: &Model, findings: &mut Findings) -> Result<()> {
+const SHOWN_VERSION: &str = "SELECT version FROM read_models WHERE name = 'leaderboards'";
+
+/// The rule of the leaderboards that readers are shown now.
+pub async fn shown_rule(stack: &TestStack) -> Result<BoardRule> {
+    let version: i32 = sqlx::query_scalar(SHOWN_VERSION).fetch_one(&mut stack.read_models().await?).await?;
+    BoardRule::of_version(version).ok_or_else(|| Failure::new(format!("no rule is known for version {version}")))
+}
+
+/// Compares all four, boards by the rule of the version that is shown.
+pub async fn check(stack: &TestStack, model: &Model, rule: BoardRule, findings: &mut Findings) -> Result<()> {
     let mut database = stack.read_models().await?;
     compare("workouts", &model.workouts, &workouts(&mut database).await?, findings);
     compare("profiles", &model.profiles, &profiles(&mut database).await?, findings);
     compare("totals", &model.totals(), &totals(&mut database, findings).await?, findings);
-    let boards = flat(model.boards());
-    compare("leaderboards", &boards, &leaderboards(&mut database, findings).await?, findings);
+    let boards = flat(model.boards(rule));
+    compare("leaderboards", &boards, &leaderboards(&mut database, rule, findings).await?, findings);
     Ok(())
 }
 
@@ -173,12 +182,17 @@ struct ScoreRow {
     athlete_id: Uuid,
     distance_mm: i64,
     duration_ms: i64,
+    moving_ms: Option<i64>,
     elevation_gain_mm: i64,
     workouts: i64,
 }
 
-async fn leaderboards(database: &mut PgConnection, findings: &mut Findings) -> Result<BTreeMap<(Board, Uuid), Score>> {
-    let rows: Vec<ScoreRow> = sqlx::query_as("SELECT * FROM leaderboards").fetch_all(database).await?;
+async fn leaderboards(
+    database: &mut PgConnection,
+    rule: BoardRule,
+    findings: &mut Findings,
+) -> Result<BTreeMap<(Board, Uuid), Score>> {
+    let rows: Vec<ScoreRow> = sqlx::query_as(scores_of(rule)).fetch_all(database).await?;
     let mut scores = BTreeMap::new();
     for row in rows {
         let Some(period) = board_periods().into_iter().find(|period| *period == row.period) else {
@@ -189,16 +203,26 @@ async fn leaderboards(database: &mut PgConnection, findings: &mut Findings) -> R
         let score = Score {
             distance_mm: row.distance_mm,
             duration_ms: row.duration_ms,
+            moving_ms: row.moving_ms,
             elevation_gain_mm: row.elevation_gain_mm,
             workouts: row.workouts,
         };
+        let nothing = Score { moving_ms: score.moving_ms.map(|_| 0), ..Score::default() };
         if score.workouts > 0 {
             scores.insert((board, row.athlete_id), score);
-        } else if score != Score::default() {
+        } else if score != nothing {
             findings.broken("I6", format!("board {board:?}: {} has {score:?} of no workout", row.athlete_id));
         }
     }
     Ok(scores)
+}
+
+/// The rows of a version, with nothing in the columns it does not have.
+fn scores_of(rule: BoardRule) -> &'static str {
+    match rule {
+        BoardRule::EveryWorkout => "SELECT *, NULL::bigint AS moving_ms FROM leaderboards",
+        BoardRule::AMinuteOrMore => "SELECT * FROM leaderboards",
+    }
 }
 
 fn flat(boards: BTreeMap<Board, BTreeMap<Uuid, Score>>) -> BTreeMap<(Board, Uuid), Score> {

@@ -10,15 +10,15 @@ use uuid::Uuid;
 use super::Findings;
 use crate::client::Athlete;
 use crate::failure::Result;
-use crate::model::{Board, Model, Sums, board_periods, by_period, label_of, ranked};
+use crate::model::{Board, BoardRule, Model, Sums, board_periods, by_period, label_of, ranked};
 use crate::patience::until_within;
 
 /// How long a notice may take from a commit to every cache, on a slow machine.
 const SETTLING: std::time::Duration = std::time::Duration::from_secs(30);
 const METRICS: [&str; 4] = ["distance_m", "duration_s", "elevation_gain_m", "workouts"];
 
-/// Asks as each of these athletes; more than a few of them tell nothing new.
-pub async fn check(model: &Model, athletes: &[Athlete], findings: &mut Findings) -> Result<()> {
+/// Asks as each of these athletes, while boards are shown by this rule; more than a few of them tell nothing new.
+pub async fn check(model: &Model, rule: BoardRule, athletes: &[Athlete], findings: &mut Findings) -> Result<()> {
     let mut asked: Vec<&Athlete> = Vec::new();
     for athlete in athletes {
         if asked.len() < 4 && !asked.iter().any(|other| other.id == athlete.id) {
@@ -38,7 +38,7 @@ pub async fn check(model: &Model, athletes: &[Athlete], findings: &mut Findings)
         }
     }
     if let Some(athlete) = asked.first() {
-        boards(model, athlete, findings).await?;
+        boards(model, rule, athlete, findings).await?;
     }
     Ok(())
 }
@@ -98,8 +98,8 @@ fn thousandths(value: &Value) -> i64 {
 }
 
 /// A few boards of each period, by every metric.
-async fn boards(model: &Model, athlete: &Athlete, findings: &mut Findings) -> Result<()> {
-    let boards = model.boards();
+async fn boards(model: &Model, rule: BoardRule, athlete: &Athlete, findings: &mut Findings) -> Result<()> {
+    let boards = model.boards(rule);
     for period in board_periods() {
         let of_period = boards.iter().filter(|(board, _)| board.period == period);
         for (board, scores) in of_period.step_by(7).take(3) {

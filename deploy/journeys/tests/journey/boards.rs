@@ -78,3 +78,17 @@ async fn what_nobody_can_do_counts_in_totals_and_on_no_board() {
     let board = "distance_m?period=week&date=2021-05-01&sport=run";
     assert_eq!(places(board, &athlete, &[&athlete], &token).await, []);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_less_than_a_minute_counts_in_totals_and_on_no_board() {
+    let stack = TestStack::shared().await.unwrap();
+    let athlete = stack.api().unwrap().register("Wes").await.unwrap();
+    let board = "workouts?period=week&date=2021-06-01&sport=run";
+    let short = bodies::with(bodies::run("2021-06-01T06:00:00Z"), json!({"duration_s": 59.999, "distance_m": 100.0}));
+    let logged = athlete.log(&short).await.unwrap();
+    let year = athlete.get_seeing("/v1/me/analytics/totals?by=year", &logged.token()).await.unwrap();
+    assert_eq!(year.items()[0]["workouts"], 1);
+    assert_eq!(places(board, &athlete, &[&athlete], &logged.token()).await, []);
+    let edited = athlete.edit(logged.id().unwrap(), 1, &json!({"duration_s": 60.0})).await.unwrap();
+    assert_eq!(places(board, &athlete, &[&athlete], &edited.token()).await, [("Wes".to_owned(), 1, 1.0)]);
+}

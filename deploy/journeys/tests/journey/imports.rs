@@ -194,12 +194,13 @@ async fn boards_are_the_sums(athlete: &Athlete, workouts: &[Value], token: &str)
     for workout in workouts {
         let (day, sport) = (&workout["started_at"].as_str().unwrap()[..10], workout["sport"].as_str().unwrap());
         let monday = starts_on("week", day.parse().unwrap());
-        let in_week = |other: &&Value| {
+        let counts_in_week = |other: &&Value| {
             let day = other["started_at"].as_str().unwrap()[..10].parse().unwrap();
-            other["sport"] == sport && starts_on("week", day) == monday
+            let a_minute_or_more = number(other, "duration_s") >= 60.0;
+            other["sport"] == sport && starts_on("week", day) == monday && a_minute_or_more
         };
         for metric in ["distance_m", "duration_s", "elevation_gain_m"] {
-            let sum: f64 = workouts.iter().filter(in_week).map(|workout| number(workout, metric)).sum();
+            let sum: f64 = workouts.iter().filter(counts_in_week).map(|workout| number(workout, metric)).sum();
             let path = format!("/v1/leaderboards/{metric}?period=week&date={day}&sport={sport}&limit=200");
             let rows = athlete.all(&path, Some(token)).await.unwrap();
             let mine = rows.iter().find(|row| row["athlete_id"] == json!(athlete.id));

@@ -15,5 +15,6 @@ mod parking;
 mod proof;
 mod replay;
 mod scripted;
+mod small_disk;
 mod store_source;
 mod support;

@@ -2,7 +2,7 @@
 //! the one it may go back to, and the one that may follow. Which they are, it looks up every second.
 use std::{collections::BTreeMap, time::Duration};
 
-use fittrack_runtime::private::{Check, Readiness};
+use fittrack_runtime::private::Check;
 use fittrack_schemas::read_models::Build;
 use sqlx::PgPool;
 use tokio::{task::JoinHandle, time::sleep};
@@ -12,7 +12,7 @@ use crate::{
     builds::{self, Known, Stage},
     notices::Notices,
     registry::Road,
-    runner::{Parts, Tuning},
+    runner::{Parts, ShownCheck, Tuning},
     serve,
     settings::Databases,
 };
@@ -43,7 +43,7 @@ pub struct Feeder {
 }
 
 struct Feeding {
-    shown: bool,
+    check: ShownCheck,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -71,21 +71,18 @@ impl Feeder {
         Ok(known.into_iter().filter(|known| known.stage == Stage::Fed).collect())
     }
 
-    /// Ends what is not to be fed any more, or was begun under another role, and begins what is not fed yet.
+    /// Ends what is not to be fed any more, and begins what is not fed yet.
     async fn follow(&self, feeding: &mut BTreeMap<Build, Feeding>, fed: &[Known], stop: &CancellationToken) {
-        let wanted = |build: &Build| fed.iter().find(|known| known.built.build == *build);
-        let ended: Vec<Build> = feeding
-            .iter()
-            .filter(|(build, feeding)| wanted(build).is_none_or(|known| known.shown != feeding.shown))
-            .map(|(build, _)| *build)
-            .collect();
+        let is_fed = |build: &Build| fed.iter().any(|known| known.built.build == *build);
+        let ended: Vec<Build> = feeding.keys().filter(|build| !is_fed(build)).copied().collect();
         for build in ended {
             if let Some(feeding) = feeding.remove(&build) {
                 finish(feeding).await;
             }
         }
         for known in fed {
-            if feeding.contains_key(&known.built.build) {
+            if let Some(feeding) = feeding.get(&known.built.build) {
+                feeding.check.set_shown(known.shown);
                 continue;
             }
             match self.begin(known, stop.child_token()) {
@@ -103,19 +100,19 @@ impl Feeder {
         let (store, read_models) =
             serve::pools(&self.databases, &worker, EVENT_STORE_CONNECTIONS, READ_MODEL_CONNECTIONS)?;
         tracing::info!(build = worker, shown, "feeding");
+        let check = ShownCheck::new(self.check.clone(), shown);
         let parts = Parts {
             store,
             read_models,
             build: built.build,
             partitions: self.partitions,
             notices: self.notices.clone(),
-            // Only what readers see makes this process unready.
-            check: if shown { self.check.clone() } else { Readiness::new().check(self.name) },
+            check: check.clone(),
             tuning: Tuning::default(),
         };
         let (road, stopped) = (self.road.clone(), stop.clone());
         let task = tokio::spawn(async move { built.run(parts, road, stopped).await });
-        Ok(Feeding { shown, stop, task })
+        Ok(Feeding { check, stop, task })
     }
 }
 

@@ -258,6 +258,7 @@ pub fn table(statuses: &[Status], paces: &[Option<Pace>]) -> String {
 /// Seconds as people say them: `45 s`, `12 min`, `3.5 h`.
 pub(crate) fn duration(seconds: f64) -> String {
     match seconds {
+        ..1.0 => "< 1 s".to_owned(),
         ..100.0 => format!("{seconds:.0} s"),
         ..6_000.0 => format!("{:.0} min", seconds / 60.0),
         _ => format!("{:.1} h", seconds / 3600.0),

@@ -31,7 +31,7 @@ use crate::{
     event_log,
     notices::Notices,
     registry::{Built, Registered, Road},
-    runner::{Parts, Tuning},
+    runner::{Parts, ShownCheck, Tuning},
 };
 
 /// Where a rebuild works.
@@ -271,14 +271,13 @@ async fn catch_up(
     let partitions = event_log::partitions(&place.store).await?;
     let all: Vec<i32> = (0..partitions).collect();
     let heads = event_log::heads(&place.store, &all).await?.map(|heads| heads.heads).unwrap_or_default();
-    let check = Readiness::new().check("catching up");
     let parts = Parts {
         store: place.store.clone(),
         read_models: place.read_models.clone(),
         build: built.build,
         partitions,
         notices: Notices::nowhere(),
-        check: check.clone(),
+        check: ShownCheck::new(Readiness::new().check("catching up"), false),
         tuning: Tuning::default(),
     };
     let feeding = stop.child_token();

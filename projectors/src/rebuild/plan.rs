@@ -247,12 +247,11 @@ pub fn text(plan: &Plan) -> String {
     );
     let _ = writeln!(text, "  makes     about {} rows; needs {}{free}", plan.keys, size(plan.space_bytes));
     let Interval { low, likely, high } = plan.expected_seconds;
+    let between = if high < 1.0 { String::new() } else { format!(", {} to {}", duration(low), duration(high)) };
     let _ = writeln!(
         text,
-        "  takes     about {}, {} to {}: measured on {} events, {} partitions at once; longer where it has to give way",
+        "  takes     about {}{between}; measured on {} events, {} partitions at once; longer where it has to give way",
         duration(likely),
-        duration(low),
-        duration(high),
         plan.measured_events,
         plan.parallelism
     );

@@ -8,10 +8,11 @@ mod commit;
 mod heal;
 mod heartbeat;
 pub(crate) mod known;
+mod shown_check;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use fittrack_runtime::{backoff::Backoff, lease::LeaseKeeper, private::Check};
+use fittrack_runtime::{backoff::Backoff, lease::LeaseKeeper};
 use fittrack_schemas::read_models::Build;
 use metrics::counter;
 use sqlx::{PgPool, Postgres, pool::PoolConnection};
@@ -22,6 +23,7 @@ use uuid::Uuid;
 use batch::{Batch, Held, Place, place};
 use heartbeat::Overdue;
 use known::KnownTypes;
+pub use shown_check::ShownCheck;
 
 use crate::{
     builds, checkpoint,
@@ -50,7 +52,7 @@ pub struct Parts {
     /// Where commits are told.
     pub notices: Notices,
     /// Whether this projection works.
-    pub check: Check,
+    pub check: ShownCheck,
     /// How it behaves.
     pub tuning: Tuning,
 }

@@ -13,7 +13,7 @@ use projectors::{
     projection::Projection,
     rebuild::Place,
     registry::{Built, Road},
-    runner::{Halt, Parts, Runner, Tuning},
+    runner::{Halt, Parts, Runner, ShownCheck, Tuning},
     source::Source,
 };
 use sqlx::{
@@ -57,7 +57,7 @@ impl Databases {
             build: Build::first("totals", 1),
             partitions: DEFAULT_PARTITIONS,
             notices: Notices::nowhere(),
-            check: Readiness::new().check("projection"),
+            check: ShownCheck::new(Readiness::new().check("projection"), true),
             tuning: Tuning { heartbeat: Duration::from_millis(100), ..Tuning::default() },
         }
     }

@@ -1,5 +1,5 @@
 //! Builds beside each other: loaded from the whole history, compared, shown, taken back, dropped, while workers work.
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use fittrack_domain::{event::Event, sport::Sport, values::Visibility};
 use fittrack_schemas::read_models::Build;
@@ -16,6 +16,7 @@ use projectors::{
         self, Done, Effort, Place, RebuildError,
         claim::Claim,
         fill::{self, Fill},
+        governor::Governor,
         progress::Progress,
         throttle::Throttle,
     },
@@ -411,4 +412,36 @@ async fn any_interleaving_of_live_work_rebuilds_crashes_and_switches_ends_in_the
     for table in ["leaderboards_v1.leaderboards", "leaderboards_v2.leaderboards"] {
         assert_eq!(databases.rows(table).await, calm.rows(table).await, "{table}, seed {seed}");
     }
+}
+
+/// Stores an event as a command would that took so long from decision to storage.
+async fn command_that_took(databases: &Databases, history: &mut History, n: u128, milliseconds: i64) {
+    history.log(athlete(1), workout(n), run(|_| {}));
+    let event = history.events.last_mut().unwrap();
+    event.recorded_at = fittrack_runtime::clock::now();
+    event.occurred_at = event.recorded_at - chrono::TimeDelta::milliseconds(milliseconds);
+    databases.append(&history.events[history.events.len() - 1..]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_rebuild_gives_way_while_commands_take_longer_and_takes_up_its_pace_again() {
+    let databases = Databases::new().await;
+    let mut history = History::default();
+    let (place, throttle, progress) = (databases.place(), Throttle::new(4, None), Progress::new(0.0));
+    command_that_took(&databases, &mut history, 0, 2).await;
+    let governing = Governor::new(&place, throttle.clone(), Arc::clone(&progress)).spawn();
+    let mut n = 1;
+    eventually("the pace to be lowered", async || {
+        // Once the governor knows what is usual, commands become slow.
+        command_that_took(&databases, &mut history, n, if n < 40 { 2 } else { 500 }).await;
+        n += 1;
+        throttle.share() < 0.3
+    })
+    .await;
+    assert!(throttle.tasks() < 4 && throttle.page() < 2_000);
+    let slowed_by = progress.snapshot().slowed_by.unwrap();
+    assert!(slowed_by.contains("commands take"), "{slowed_by}");
+    eventually("the pace to be raised", async || throttle.share() >= 1.0).await;
+    eventually("the reason to be gone", async || progress.snapshot().slowed_by.is_none()).await;
+    drop(governing);
 }

@@ -258,16 +258,18 @@ SELECT count(*)
    AND CASE $4 WHEN 'distance_m' THEN distance_mm
                WHEN 'duration_s' THEN duration_ms
                WHEN 'elevation_gain_m' THEN elevation_gain_mm
-               WHEN 'workouts' THEN workouts END > 0";
+               WHEN 'workouts' THEN workouts END > 0
+HAVING NOT coalesce(bool_or(athlete_id = $5), false)";
 
-/// How many are on a board.
-pub async fn ranked(pool: &PgPool, board: &Board) -> Result<i64, sqlx::Error> {
+/// How many are on a board that the caller is not on; nothing where the caller is on it (by now).
+pub async fn ranked_without(pool: &PgPool, board: &Board, caller: Uuid) -> Result<Option<i64>, sqlx::Error> {
     sqlx::query_scalar(RANKED)
         .bind(board.period.as_str())
         .bind(board.starts_on)
         .bind(board.sport)
         .bind(board.metric.as_str())
-        .fetch_one(pool)
+        .bind(caller)
+        .fetch_optional(pool)
         .await
 }
 

@@ -1,4 +1,6 @@
 //! `GET /v1/leaderboards/{metric}/me`: the caller's own place on a board, and who is around.
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::response::Response;
 use fittrack_runtime::auth::Caller;
@@ -6,6 +8,7 @@ use fittrack_runtime::json::Path;
 use fittrack_runtime::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 use super::leaderboard::{BoardInfo, BoardSport, READS, board, this_week};
 use crate::app::App;
@@ -13,7 +16,10 @@ use crate::ask::{Ask, Whose, json_answer};
 use crate::params::{Day, Limit};
 use crate::period::BoardPeriod;
 use crate::problems::of_database;
-use crate::queries::leaderboards::{self, Metric, Place, places};
+use crate::queries::leaderboards::{self, AroundRow, Board, Metric, Place, places};
+
+/// More than one change of the board between two statements is hardly ever seen, more than three never.
+const MOST_LOOKS: usize = 3;
 
 /// Which board, and how much around the caller.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -77,12 +83,7 @@ pub async fn get_leaderboard_place(
         let asked: Parameters = ask.parameters()?;
         let board = board(&metric, asked.sport, asked.period, asked.date)?;
         let stamp = app.cache.stamps().of_whole(READS);
-        let rows =
-            leaderboards::around(&app.read_models, &board, me, asked.around.rows()).await.map_err(of_database)?;
-        let (better, ranked) = match rows.first() {
-            Some(row) => (row.better_than_me, row.ranked),
-            None => (0, leaderboards::ranked(&app.read_models, &board).await.map_err(of_database)?),
-        };
+        let (rows, better, ranked) = around(&app, &board, me, asked.around.rows()).await?;
         let neighbours = places(board.metric, rows.into_iter().map(|around| around.row).collect());
         let mine = neighbours.iter().find(|place| place.athlete_id == me);
         let place = MyPlace {
@@ -96,6 +97,22 @@ pub async fn get_leaderboard_place(
         json_answer(stamp, &place)
     };
     ask.answer(&app, Whose::Callers(me), READS, load).await
+}
+
+/// The rows around the caller, how many are better, and how many there are: all of one state of the board. Between the two
+/// statements the caller may get onto it, or another build may be shown: then once more.
+async fn around(app: &App, board: &Board, me: Uuid, around: i64) -> Result<(Vec<AroundRow>, i64, i64), Problem> {
+    for _ in 0..MOST_LOOKS {
+        let rows = leaderboards::around(&app.read_models, board, me, around).await.map_err(of_database)?;
+        if let Some(row) = rows.first() {
+            let (better, ranked) = (row.better_than_me, row.ranked);
+            return Ok((rows, better, ranked));
+        }
+        if let Some(ranked) = leaderboards::ranked_without(&app.read_models, board, me).await.map_err(of_database)? {
+            return Ok((vec![], 0, ranked));
+        }
+    }
+    Err(Problem::unavailable("the board changes faster than it can be read", Duration::from_secs(1)))
 }
 
 /// To one decimal.

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use crate::config::{LOG, LOG_FORMAT, PRIVATE_LISTEN, Setting, Source};
-use crate::private::{Readiness, private_router};
+use crate::private::{Check, Readiness, private_router};
 use crate::server::{self, ServerLimits};
 use crate::shutdown::Shutdown;
 use crate::telemetry::{self, LogFormat, Telemetry, TelemetryError};
@@ -57,6 +57,7 @@ pub struct Process {
     pub readiness: Readiness,
     /// Its logs and metrics.
     pub telemetry: Telemetry,
+    begun: Check,
 }
 
 impl Process {
@@ -65,6 +66,8 @@ impl Process {
         let telemetry = telemetry::init(name, &settings.log, settings.log_format)?;
         let shutdown = Shutdown::new()?;
         let readiness = Readiness::until(shutdown.token());
+        // Asked before its parts are there, a process must not answer that all of their checks hold.
+        let begun = readiness.check("begun");
         let listener = server::bind(settings.private_listen).await?;
         let router = private_router(readiness.clone(), telemetry.clone());
         let token = shutdown.background_token();
@@ -77,11 +80,12 @@ impl Process {
             Ok::<(), std::convert::Infallible>(())
         });
         tracing::info!(private_listen = %settings.private_listen, version = env!("CARGO_PKG_VERSION"), "started");
-        Ok(Self { shutdown, readiness, telemetry })
+        Ok(Self { shutdown, readiness, telemetry, begun })
     }
 
-    /// Runs until a signal or a failed part, then ends everything in order.
+    /// Runs until a signal or a failed part, then ends everything in order. Call it when every check has been added.
     pub async fn run_until_done(self) -> ExitCode {
+        self.begun.ready();
         self.shutdown.run_until_done().await
     }
 }

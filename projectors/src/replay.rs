@@ -34,6 +34,8 @@ use crate::{
     verify,
 };
 
+/// How far a rebuild's priority is lowered, from 0 to 19.
+const NICENESS: i32 = 10;
 /// Memory for folds where nothing is said, in megabytes.
 const MEMORY_MB: usize = 256;
 
@@ -64,7 +66,7 @@ pub(crate) struct Rebuild {
     /// Do it without asking
     #[arg(long)]
     yes: bool,
-    /// Print JSON: the plan, a line of progress a second, what was done
+    /// Print JSON: the plan, lines of progress, what was done
     #[arg(long)]
     json: bool,
     /// Partitions at once; the number of processors where nothing is said
@@ -150,6 +152,9 @@ impl Rebuild {
         effort: Effort,
         plan: &Plan,
     ) -> Result<ExitCode, Failure> {
+        if effort.gives_way {
+            step_back();
+        }
         let stop = stop_on_signal();
         let progress = Progress::new(plan.index_seconds / (plan.keys as f64).max(1.0));
         let audience = if self.json { Audience::Programs } else { Audience::People };
@@ -208,6 +213,16 @@ impl Rebuild {
         }
         notices.flush().await;
         Ok(if self.dry_run && damaged { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    }
+}
+
+/// Users come first, also on the processors. Linux keeps a priority for each thread; elsewhere it stays as it is.
+fn step_back() {
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    for thread in threads.filter_map(|thread| thread.file_name().to_str()?.parse().ok()) {
+        if let Err(error) = rustix::process::setpriority_process(rustix::process::Pid::from_raw(thread), NICENESS) {
+            tracing::debug!(%error, "the priority of a thread cannot be lowered");
+        }
     }
 }
 

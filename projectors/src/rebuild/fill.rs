@@ -259,26 +259,29 @@ async fn write<P: Projection>(fill: &Fill, folded: &Folded<P::Changes>) -> Resul
     if !checkpoint::advance(&mut transaction, &fill.build.worker(), &[step]).await? {
         return Err(WriteError::Fill(FillError::Fenced));
     }
-    let rows = copy::<P>(&mut transaction, fill.build, &folded.changes).await?;
+    let rows = copy::<P>(&mut transaction, fill, &folded.changes).await?;
     transaction.commit().await?;
     Ok(rows)
 }
 
-/// Writes the rows of a whole history into a table that has none of these keys.
+/// Writes the rows of a whole history into a table that has none of these keys, at the pace of the rebuild.
 pub(super) async fn copy<P: Projection>(
     connection: &mut PgConnection,
-    build: Build,
+    fill: &Fill,
     changes: &P::Changes,
 ) -> Result<u64, sqlx::Error> {
-    let statement = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", build.table(), P::COLUMNS);
+    let statement = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", fill.build.table(), P::COLUMNS);
     let mut copy = connection.copy_in_raw(&statement).await?;
     let mut piece = Vec::with_capacity(PIECE_BYTES + (64 << 10));
     piece.extend_from_slice(HEADER);
+    let mut began = Instant::now();
     for row in P::rows(changes) {
         row.append_to(&mut piece)?;
         if piece.len() >= PIECE_BYTES {
             copy.send(piece.as_slice()).await?;
             piece.clear();
+            fill.throttle.rest(began.elapsed()).await;
+            began = Instant::now();
         }
     }
     piece.extend_from_slice(TRAILER);

@@ -18,10 +18,12 @@ const QUIET_LOOKS: u32 = 2;
 const BEHIND_SECONDS: f64 = 1.0;
 /// A worker that showed no life for so long is not slowed by us but away, in seconds.
 const AWAY_SECONDS: f64 = 5.0;
-/// Commands that take this much longer from decision to storage than before the rebuild are felt, in seconds.
-const FELT_SECONDS: f64 = 0.050;
+/// Commands that take this much longer from decision to storage than they usually do are felt: half as long again, and so
+/// many seconds.
+const FELT_SHARE: f64 = 0.5;
+const FELT_SECONDS: f64 = 0.002;
 /// A question that a database answers at once when it is well.
-const SLOW_ANSWER: Duration = Duration::from_millis(50);
+const SLOW_ANSWER: Duration = Duration::from_millis(25);
 /// A database that does not answer at all.
 const NO_ANSWER: Duration = Duration::from_secs(5);
 
@@ -48,6 +50,11 @@ impl Governor {
         let mut clock = interval(LOOK_EVERY);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut quiet = 0;
+        // Where nobody feeds what is shown there are no users either.
+        if matches!(live_lag(&self.place).await, Ok(Some(_))) {
+            self.throttle.carefully();
+            self.progress.slowed_by(Some("it begins carefully beside live work".to_owned()));
+        }
         loop {
             clock.tick().await;
             if let Some(reason) = self.trouble().await {
@@ -89,7 +96,7 @@ impl Governor {
         if let Some(seconds) = command_seconds(&self.place.store).await? {
             let usual = *self.usual_command_seconds.get_or_insert(seconds);
             self.usual_command_seconds = Some(usual.min(seconds));
-            if seconds > usual + FELT_SECONDS {
+            if seconds > usual * (1.0 + FELT_SHARE) + FELT_SECONDS {
                 return Ok(Some(format!("commands take {:.0} ms longer", (seconds - usual) * 1_000.0)));
             }
         }

@@ -16,7 +16,7 @@ use fittrack_runtime::private::Readiness;
 use fittrack_schemas::read_models::{self, Build};
 use futures::{StreamExt, stream};
 use sqlx::{Connection, PgPool};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use claim::Claim;
@@ -119,7 +119,7 @@ pub async fn target(owner: &PgPool, name: &str, version: Option<i32>) -> Result<
 }
 
 /// What a rebuild came to.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Done {
     /// The build.
     pub build: String,
@@ -127,6 +127,10 @@ pub struct Done {
     pub events: i64,
     /// Rows that were loaded.
     pub rows: u64,
+    /// How long loading took.
+    pub fill_seconds: f64,
+    /// How long keys and indexes took.
+    pub index_seconds: f64,
     /// Partitions of which something was left to the ordinary runner, and why.
     pub left: Vec<String>,
 }
@@ -144,12 +148,16 @@ pub async fn run(
     let claim = Claim::take(&place.owner, built, operator).await?;
     begin(place, built, operator).await?;
     let throttle = Throttle::new(effort.parallelism, effort.max_rate);
+    let began = Instant::now();
     let filled = {
         let _governing = effort.gives_way.then(|| Governor::new(place, throttle.clone(), Arc::clone(progress)).spawn());
         fill_all(place, built, effort, &throttle, progress, stop).await?
     };
+    let fill_seconds = began.elapsed().as_secs_f64();
     progress.enter(Phase::Indexing);
+    let began = Instant::now();
     finish_table(&place.owner, built).await?;
+    let index_seconds = began.elapsed().as_secs_f64();
     progress.enter(Phase::CatchingUp);
     catch_up(place, built, progress, stop).await?;
     let mut connection = place.owner.acquire().await?;
@@ -160,7 +168,7 @@ pub async fn run(
     progress.enter(Phase::Done);
     let left = filled.iter().filter_map(|filled| filled.left.clone()).collect();
     let rows = filled.iter().map(|filled| filled.rows).sum();
-    Ok(Done { build: worker, events: throttle.events(), rows, left })
+    Ok(Done { build: worker, events: throttle.events(), rows, fill_seconds, index_seconds, left })
 }
 
 /// An empty table and checkpoints at nothing, in one transaction; nothing where that was done before.
@@ -254,7 +262,7 @@ async fn finish_table(owner: &PgPool, built: Built) -> Result<(), RebuildError> 
     let mut connection = owner.acquire().await?;
     let mut transaction = connection.begin().await?;
     sql::lock_filling(&mut transaction, built.build).await?;
-    read_models::index(&mut transaction, built.build).await?;
+    sql::index(&mut transaction, built.build).await?;
     sql::analyze(&mut transaction, built.build).await?;
     sql::fed(&mut transaction, built.build).await?;
     transaction.commit().await?;

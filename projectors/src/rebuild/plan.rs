@@ -106,7 +106,7 @@ pub async fn make(place: &Place, target: Target, effort: Effort, free_bytes: Opt
         keys,
         parallelism: effort.parallelism,
         expected_seconds: expected(&measured, effort, events, keys),
-        index_seconds: measured.index_seconds_per_row * keys as f64,
+        index_seconds: measured.index_seconds_of(keys as f64),
         measured_events: measured.events,
         space_bytes,
         free_bytes,
@@ -196,7 +196,7 @@ fn expected(measured: &Measured, effort: Effort, events: i64, keys: i64) -> Inte
     };
     let folding = events as f64 / rate.max(1.0);
     let writing = measured.write_seconds_per_row * keys as f64 / effort.parallelism.max(1) as f64;
-    let likely = folding + writing + measured.index_seconds_per_row * keys as f64;
+    let likely = folding + writing + measured.index_seconds_of(keys as f64);
     let spread = (2.0 * measured.spread).max(LEAST_SPREAD);
     Interval { low: likely * (1.0 - spread).max(0.1), likely, high: likely * (1.0 + 2.0 * spread) }
 }

@@ -1,5 +1,5 @@
 //! How far a rebuild is: kept here by those who work, shown by [`report`] to people (a bar on a terminal, else a line now and
-//! then) and to programs (a JSON line a second).
+//! then) and to programs (five JSON lines a second).
 use std::{
     io::{self, IsTerminal, Write},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -165,13 +165,12 @@ fn eta(state: &State, events: i64, elapsed: f64) -> Option<f64> {
 pub enum Audience {
     /// People: a bar where the output is a terminal.
     People,
-    /// Programs: a JSON line a second on the standard output.
+    /// Programs: JSON lines on the standard output.
     Programs,
 }
 
-/// How often a terminal, a program and a log are told.
-const TERMINAL: Duration = Duration::from_millis(200);
-const PROGRAM: Duration = Duration::from_secs(1);
+/// How often a terminal or a program, and a log, are told.
+const OFTEN: Duration = Duration::from_millis(200);
 const LOG: Duration = Duration::from_secs(5);
 
 /// Shows a rebuild's progress until it is done, or until told to stop.
@@ -179,8 +178,8 @@ pub async fn report(progress: Arc<Progress>, audience: Audience, stop: Cancellat
     let terminal = audience == Audience::People && io::stderr().is_terminal();
     let bar = terminal.then(bar).transpose()?;
     let every = match audience {
-        Audience::Programs => PROGRAM,
-        Audience::People if terminal => TERMINAL,
+        Audience::Programs => OFTEN,
+        Audience::People if terminal => OFTEN,
         Audience::People => LOG,
     };
     let mut clock = interval(every);

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Effort, Place,
     fill::{self, Fill, FillError},
+    sql,
     throttle::Throttle,
 };
 use crate::{projection::Projection, registry::Built};
@@ -64,10 +65,20 @@ pub struct Measured {
     pub events_of_span: f64,
     /// Seconds for writing a row.
     pub write_seconds_per_row: f64,
-    /// Seconds for indexing a row.
-    pub index_seconds_per_row: f64,
+    /// Seconds for indexing the rows that were written, and how many they were.
+    pub index_seconds: f64,
+    /// Rows that were written.
+    pub written_rows: f64,
     /// What a row takes on disk, indexes included.
     pub bytes_per_row: f64,
+}
+
+impl Measured {
+    /// How long indexing so many rows takes: it is sorting, so it grows with n log n.
+    pub fn index_seconds_of(&self, rows: f64) -> f64 {
+        let work = |rows: f64| rows * rows.max(2.0).log2();
+        self.index_seconds * work(rows) / work(self.written_rows).max(1.0)
+    }
 }
 
 /// Folds a span as a rebuild would; see [`Sampled`].
@@ -92,7 +103,7 @@ pub fn load<P: Projection>(fill: Fill, connection: &mut PgConnection) -> BoxFutu
     async move {
         let folded = fill::fold::<P>(&fill, fill.upto, &CancellationToken::new()).await?;
         let started = Instant::now();
-        let rows = fill::copy::<P>(connection, fill.build, &folded.changes).await?;
+        let rows = fill::copy::<P>(connection, &fill, &folded.changes).await?;
         Ok(Loaded { rows, seconds: started.elapsed().as_secs_f64() })
     }
     .boxed()
@@ -168,7 +179,7 @@ async fn write(place: &Place, built: Built, spans: &[Fill], measured: &mut Measu
         written.seconds += loaded.seconds;
     }
     let started = Instant::now();
-    read_models::index(&mut transaction, scratch).await?;
+    sql::index(&mut transaction, scratch).await?;
     let indexing = started.elapsed().as_secs_f64();
     let bytes: i64 = sqlx::query_scalar("SELECT pg_total_relation_size($1::regclass)")
         .bind(scratch.table())
@@ -177,7 +188,7 @@ async fn write(place: &Place, built: Built, spans: &[Fill], measured: &mut Measu
     transaction.rollback().await?;
     let rows = (written.rows as f64).max(1.0);
     measured.write_seconds_per_row = written.seconds / rows;
-    measured.index_seconds_per_row = indexing / rows;
+    (measured.index_seconds, measured.written_rows) = (indexing, rows);
     measured.bytes_per_row = bytes as f64 / rows;
     Ok(())
 }

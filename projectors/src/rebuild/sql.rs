@@ -1,5 +1,5 @@
 //! The statements of a rebuild.
-use fittrack_schemas::read_models::Build;
+use fittrack_schemas::read_models::{self, Build};
 use sqlx::{Executor, PgConnection, PgPool};
 
 use super::Place;
@@ -75,6 +75,15 @@ pub(super) async fn lock_filling(owner: &mut PgConnection, build: Build) -> Resu
         .fetch_one(owner)
         .await?;
     Ok(())
+}
+
+/// Room to sort in memory, and one processor alone: a rebuild takes no more of the machine than it must.
+const SORT_SETTINGS: &str = "SET LOCAL maintenance_work_mem = '256MB'; SET LOCAL max_parallel_maintenance_workers = 0";
+
+/// Keys and indexes.
+pub(super) async fn index(owner: &mut PgConnection, build: Build) -> Result<(), sqlx::Error> {
+    owner.execute(SORT_SETTINGS).await?;
+    read_models::index(owner, build).await
 }
 
 /// Statistics, so that the first query has a plan that fits.

@@ -16,7 +16,9 @@ const LEAST_OF_A_PAGE: i64 = 250;
 /// The share of the time is kept in thousandths.
 const WHOLE: u32 = 1_000;
 /// A rebuild never stands still for the governor's sake.
-const LEAST: u32 = 20;
+const LEAST: u32 = 50;
+/// It begins so carefully where somebody is to be disturbed.
+const CAREFUL: u32 = 250;
 /// How often a task that has to wait for its turn looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -57,7 +59,12 @@ impl Throttle {
         f64::from(self.inner.share.load(Ordering::Relaxed)) / f64::from(WHOLE)
     }
 
-    /// Halves the share, down to a fiftieth.
+    /// Begins carefully: at a quarter of the pace, which goes up from there while nobody is disturbed.
+    pub fn carefully(&self) {
+        self.inner.share.store(CAREFUL, Ordering::Relaxed);
+    }
+
+    /// Halves the share, down to a twentieth.
     pub fn slower(&self) {
         let share = self.inner.share.load(Ordering::Relaxed);
         self.inner.share.store((share / 2).max(LEAST), Ordering::Relaxed);
@@ -94,15 +101,20 @@ impl Throttle {
     /// Counts a page that took so long, and waits until its task may go on.
     pub async fn after(&self, task: usize, events: i64, took: Duration) {
         self.inner.events.fetch_add(events, Ordering::Relaxed);
-        let share = self.share();
-        if share < 1.0 {
-            sleep(took.mul_f64((1.0 - share) / share)).await;
-        }
+        self.rest(took).await;
         if let Some(turn) = self.turn(events) {
             sleep_until(turn).await;
         }
         while task >= self.tasks() {
             sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Rests after having worked for so long, as the share wants it.
+    pub async fn rest(&self, worked: Duration) {
+        let share = self.share();
+        if share < 1.0 {
+            sleep(worked.mul_f64((1.0 - share) / share)).await;
         }
     }
 

@@ -6,6 +6,7 @@ mod figure;
 mod measure;
 mod memory;
 mod projecting;
+mod replay;
 mod requests;
 mod visible;
 mod workload;
@@ -53,6 +54,9 @@ enum Benchmark {
     Appends,
     /// Appends while somebody's transaction stays open for 60 s.
     OpenTransaction,
+    /// Rebuilds from 1,000,000 events beside a bare stream, what users feel of them, and the pause at a promotion; on a stack
+    /// of its own.
+    Replay,
 }
 
 #[tokio::main]
@@ -96,6 +100,7 @@ async fn run(arguments: &Arguments) -> Result<bool, Failure> {
             Benchmark::Post => requests::post(&stack, arguments.repeats).await?,
             Benchmark::Appends => appends::run(&stack, arguments.repeats).await?,
             Benchmark::OpenTransaction => appends::beside_an_open_transaction(&stack).await?,
+            Benchmark::Replay => replay::on_a_fresh_stack(&stack, arguments.repeats).await?,
             Benchmark::Projecting => projecting::run(&stack, arguments.repeats).await?,
         };
         if arguments.json {

@@ -104,7 +104,7 @@ async fn fill(stack: &Stack) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn relayed(store: &PgPool) -> Result<bool, Failure> {
+pub async fn relayed(store: &PgPool) -> Result<bool, Failure> {
     let behind: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM (SELECT partition, max(position) AS head FROM events GROUP BY partition) h
          LEFT JOIN checkpoints c ON c.worker = 'relay' AND c.partition = h.partition

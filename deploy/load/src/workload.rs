@@ -1,9 +1,13 @@
 //! What the benchmarks write: made-up athletes and workouts, the same in every run.
+mod history;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use command_api::store::append::{Append, NewEvent};
 use fittrack_domain::partition::{DEFAULT_PARTITIONS, partition_of};
 use serde_json::json;
 use uuid::Uuid;
+
+pub use history::{EVENTS_EACH, History};
 
 /// The day the made-up athletes began.
 fn beginning() -> DateTime<Utc> {

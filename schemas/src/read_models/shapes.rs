@@ -86,13 +86,12 @@ const A_MINUTE_AT_LEAST: Difference = Difference {
         "
         CASE old.workouts - coalesce(new.workouts, 0)
         WHEN 0 THEN (old.duration_ms, old.distance_mm, old.elevation_gain_mm)
-                  = (new.duration_ms, new.distance_mm, new.elevation_gain_mm) AND old.scored_at > new.scored_at
+                  = (new.duration_ms, new.distance_mm, new.elevation_gain_mm)
         ELSE old.workouts > coalesce(new.workouts, 0)
              AND old.duration_ms - coalesce(new.duration_ms, 0) BETWEEN 0
                  AND 60000 * (old.workouts - coalesce(new.workouts, 0)) - 1
              AND old.distance_mm >= coalesce(new.distance_mm, 0)
              AND old.elevation_gain_mm >= coalesce(new.elevation_gain_mm, 0)
-             AND old.scored_at >= coalesce(new.scored_at, old.scored_at)
         END",
     ),
 };

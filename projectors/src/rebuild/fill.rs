@@ -52,8 +52,6 @@ pub struct Fill {
     pub memory_bytes: usize,
     /// Keeps the pace, and counts.
     pub throttle: Throttle,
-    /// Which of the tasks works on it.
-    pub task: usize,
 }
 
 /// What became of it.
@@ -163,7 +161,7 @@ pub(super) async fn fold<P: Projection>(
             return Err(FillError::Hole { partition: fill.partition, position: folding.folded.mark.position + 1 });
         }
         let events = folding.folded.mark.position - after;
-        if stop.run_until_cancelled(fill.throttle.after(fill.task, events, started.elapsed())).await.is_none() {
+        if stop.run_until_cancelled(fill.throttle.after(events, started.elapsed())).await.is_none() {
             return Err(FillError::Stopped);
         }
     }

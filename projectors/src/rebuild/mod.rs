@@ -210,11 +210,12 @@ async fn fill_all(
             next_offset: work.next_offset,
             memory_bytes: effort.memory_bytes / effort.parallelism.max(1),
             throttle: throttle.clone(),
-            task: 0,
         };
         let (failed, progress) = (failed.clone(), Arc::clone(progress));
-        move |task| async move {
-            let filled = tokio::spawn(built.fill(Fill { task, ..fill }, failed.clone())).await;
+        async move {
+            let working = fill.throttle.join();
+            let filled = tokio::spawn(built.fill(fill, failed.clone())).await;
+            drop(working);
             let filled = filled.unwrap_or_else(|error| Err(sqlx::Error::Protocol(error.to_string()).into()));
             match &filled {
                 Ok(filled) => progress.partition_done(filled),
@@ -223,18 +224,8 @@ async fn fill_all(
             filled
         }
     });
-    let turns = turns::Turns::new(effort.parallelism);
-    let filled: Vec<Result<Filled, FillError>> = stream::iter(fills)
-        .map(|fill| {
-            let turns = turns.clone();
-            async move {
-                let turn = turns.take();
-                fill(turn.number()).await
-            }
-        })
-        .buffer_unordered(effort.parallelism.max(1))
-        .collect()
-        .await;
+    let filled: Vec<Result<Filled, FillError>> =
+        stream::iter(fills).buffer_unordered(effort.parallelism.max(1)).collect().await;
     first_failure(filled, stop)
 }
 
@@ -303,43 +294,4 @@ async fn catch_up(
     feeding.cancel();
     let _ = task.await;
     if reached { Ok(()) } else { Err(RebuildError::Stopped) }
-}
-
-mod turns {
-    //! Numbers for the tasks at work: the throttle lets the low ones go on when it allows fewer.
-    use std::{
-        collections::BTreeSet,
-        sync::{Arc, Mutex, PoisonError},
-    };
-
-    #[derive(Clone)]
-    pub(super) struct Turns(Arc<Mutex<BTreeSet<usize>>>);
-
-    impl Turns {
-        pub(super) fn new(count: usize) -> Self {
-            Self(Arc::new(Mutex::new((0..count.max(1)).collect())))
-        }
-
-        pub(super) fn take(&self) -> Turn {
-            let number = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_first().unwrap_or_default();
-            Turn { number, of: self.clone() }
-        }
-    }
-
-    pub(super) struct Turn {
-        number: usize,
-        of: Turns,
-    }
-
-    impl Turn {
-        pub(super) fn number(&self) -> usize {
-            self.number
-        }
-    }
-
-    impl Drop for Turn {
-        fn drop(&mut self) {
-            self.of.0.lock().unwrap_or_else(PoisonError::into_inner).insert(self.number);
-        }
-    }
 }

@@ -141,7 +141,6 @@ fn spans(place: &Place, built: Built, effort: Effort, heads: &[(i32, i64)]) -> V
             next_offset: None,
             memory_bytes: effort.memory_bytes,
             throttle: Throttle::new(1, None),
-            task: 0,
         }
     };
     heads.iter().map(span).collect()

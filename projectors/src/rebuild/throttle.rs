@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, AtomicU32, Ordering},
+        atomic::{AtomicI64, AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -33,6 +33,8 @@ struct Inner {
     /// How much of the time may be worked, in thousandths.
     share: AtomicU32,
     parallelism: usize,
+    /// Tasks that work, and do not wait for their turn.
+    working: AtomicUsize,
     /// Events a second, where they are limited.
     max_rate: Option<f64>,
     /// When the next page may begin under that limit.
@@ -47,6 +49,7 @@ impl Throttle {
         let inner = Inner {
             share: AtomicU32::new(WHOLE),
             parallelism: parallelism.max(1),
+            working: AtomicUsize::new(0),
             max_rate,
             next: Mutex::new(Instant::now()),
             events: AtomicI64::new(0),
@@ -98,16 +101,36 @@ impl Throttle {
         self.inner.events.fetch_sub(events, Ordering::Relaxed);
     }
 
-    /// Counts a page that took so long, and waits until its task may go on.
-    pub async fn after(&self, task: usize, events: i64, took: Duration) {
+    /// A task begins to work, until the guard is dropped.
+    pub fn join(&self) -> Working {
+        self.inner.working.fetch_add(1, Ordering::Relaxed);
+        Working(self.clone())
+    }
+
+    /// Counts a page that took so long, and waits until its task may go on. One of the tasks always may.
+    pub async fn after(&self, events: i64, took: Duration) {
         self.inner.events.fetch_add(events, Ordering::Relaxed);
         self.rest(took).await;
         if let Some(turn) = self.turn(events) {
             sleep_until(turn).await;
         }
-        while task >= self.tasks() {
-            sleep(LOOK_AGAIN).await;
+        if self.step_aside() {
+            while !self.step_in() {
+                sleep(LOOK_AGAIN).await;
+            }
         }
+    }
+
+    /// Stops working where more work than may; whether it did.
+    fn step_aside(&self) -> bool {
+        let fewer = |working: usize| (working > self.tasks()).then(|| working - 1);
+        self.inner.working.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer).is_ok()
+    }
+
+    /// Works again where fewer work than may; whether it does.
+    fn step_in(&self) -> bool {
+        let more = |working: usize| (working < self.tasks()).then_some(working + 1);
+        self.inner.working.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
     /// Rests after having worked for so long, as the share wants it.
@@ -124,6 +147,18 @@ impl Throttle {
         let mut next = self.inner.next.lock().unwrap_or_else(PoisonError::into_inner);
         *next = (*next).max(Instant::now()) + Duration::from_secs_f64(events as f64 / rate);
         Some(*next)
+    }
+}
+
+/// A task at work.
+#[derive(Debug)]
+pub struct Working(Throttle);
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        // One that ends while it waits for its turn was not counted.
+        let fewer = |working: usize| working.checked_sub(1);
+        let _ = self.0.inner.working.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fewer);
     }
 }
 
@@ -154,7 +189,7 @@ mod tests {
     async fn a_limited_rate_is_kept_over_all_tasks() {
         let throttle = Throttle::new(2, Some(1_000.0));
         let began = Instant::now();
-        tokio::join!(throttle.after(0, 500, Duration::ZERO), throttle.after(1, 500, Duration::ZERO),);
+        tokio::join!(throttle.after(500, Duration::ZERO), throttle.after(500, Duration::ZERO),);
         assert_eq!(began.elapsed().as_millis(), 1_000);
         assert_eq!(throttle.events(), 1_000);
     }
@@ -164,7 +199,22 @@ mod tests {
         let throttle = Throttle::new(1, None);
         throttle.slower();
         let began = Instant::now();
-        throttle.after(0, 10, Duration::from_millis(40)).await;
+        throttle.after(10, Duration::from_millis(40)).await;
         assert_eq!(began.elapsed().as_millis(), 40);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_two_tasks_one_waits_for_its_turn_and_goes_on_when_the_other_ends() {
+        let throttle = Throttle::new(2, None);
+        let (one, other) = (throttle.join(), throttle.join());
+        throttle.slower();
+        let waits = throttle.after(1, Duration::ZERO);
+        let mut waits = std::pin::pin!(waits);
+        assert!(tokio::time::timeout(Duration::from_secs(60), &mut waits).await.is_err(), "two at half the pace");
+        // Whoever is left may always go on, however slow it is to be.
+        drop(one);
+        waits.await;
+        throttle.after(1, Duration::ZERO).await;
+        drop(other);
     }
 }

@@ -241,7 +241,6 @@ async fn a_fault_in_a_fold_is_found_with_its_rows_and_their_events() {
             next_offset: None,
             memory_bytes: 64 << 20,
             throttle: Throttle::new(1, None),
-            task: 0,
         };
         fill::partition::<Faulty>(fill, CancellationToken::new()).await.unwrap();
     }

@@ -1,37 +1,15 @@
 //! An event no projection can read: its owner is parked in order, everybody else goes on (R-8, I8).
 
 use fittrack_journeys::patience::until;
-use fittrack_journeys::{Athlete, TestStack, bodies};
+use fittrack_journeys::{Athlete, bodies, poison};
 use fittrack_local::services::Service;
 use serde_json::json;
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::stage;
 
-/// Appends an event whose payload is not what its type says, as only a mistake of ours could. (One of an unknown type is
-/// another matter: it stops the projection until newer projectors are deployed.)
-const POISON: &str = "
-    SELECT outcome FROM append_events(ARRAY[$1], ARRAY[$2], ARRAY['workout'], ARRAY[$3], ARRAY[$4], ARRAY[0::bigint], ARRAY[1],
-        ARRAY[$1], ARRAY['workout_logged'], ARRAY['1'], ARRAY['{\"type\": \"workout_logged\", \"details\": 7}'], ARRAY['{}'],
-        ARRAY[now()])";
-
 const PARKED: &str = "
     SELECT worker, position, error IS NOT NULL FROM parked_events WHERE owner_id = $1 ORDER BY worker, position";
-
-async fn poison(stack: &TestStack, athlete: &Athlete) {
-    let partition = fittrack_domain::partition::partition_of(athlete.id, 32);
-    let id = Uuid::now_v7();
-    let outcome: String = sqlx::query_scalar(POISON)
-        .bind(id)
-        .bind(partition)
-        .bind(id.to_string())
-        .bind(athlete.id)
-        .fetch_one(&mut stack.event_store().await.unwrap())
-        .await
-        .unwrap();
-    assert_eq!(outcome, "stored");
-}
 
 async fn parked(read_models: &mut PgConnection, athlete: &Athlete) -> Vec<(String, i64, bool)> {
     sqlx::query_as(PARKED).bind(athlete.id).fetch_all(read_models).await.unwrap()
@@ -45,7 +23,7 @@ async fn a_poison_event_parks_its_owner_and_nobody_else() {
     let (victim, other) = (api.register("Victim").await.unwrap(), api.register("Other").await.unwrap());
     let first = victim.log(&bodies::run("2025-01-05T06:00:00Z")).await.unwrap();
     victim.get_seeing(&format!("/v1/workouts/{}", first.id().unwrap()), &first.token()).await.unwrap();
-    poison(stack, &victim).await;
+    poison::append(stack, &victim).await.unwrap();
     let behind = victim.log(&bodies::run("2025-01-06T06:00:00Z")).await.unwrap();
 
     // Others go on, and are seen.

@@ -7,7 +7,7 @@ mod call;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Method;
 use serde_json::json;
@@ -17,9 +17,12 @@ pub use athlete::Athlete;
 pub use call::Call;
 
 use crate::failure::{Failure, Result};
+use crate::patience::DEADLINE;
 
 /// Longer than any answer may take.
 const TIMEOUT: Duration = Duration::from_secs(6);
+/// Between two tries where the answer is to come back later.
+const BUSY: Duration = Duration::from_millis(50);
 
 /// Where the APIs are. Several addresses of one service are taken in turn.
 #[derive(Clone, Debug)]
@@ -87,6 +90,21 @@ impl Api {
         Ok(Answer { call: format!("{} {}", call.method, call.path), status, headers, body })
     }
 
+    /// Makes a call, again and again while the answer is to come back later: only so many passwords are hashed at once.
+    ///
+    /// # Errors
+    /// When no answer came.
+    pub async fn send_when_not_busy(&self, call: &Call) -> Result<Answer> {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let answer = self.send(call).await?;
+            if answer.status != 503 || Instant::now() >= deadline {
+                return Ok(answer);
+            }
+            tokio::time::sleep(BUSY).await;
+        }
+    }
+
     /// Registers an athlete of this name, with an address and a password nobody else has, and signs in.
     ///
     /// # Errors
@@ -101,8 +119,8 @@ impl Api {
     /// When either is refused.
     pub async fn register_in(&self, name: &str, time_zone: &str) -> Result<Athlete> {
         let (email, password) = credentials();
-        let call = Self::registration(&email, &password, name, time_zone);
-        let answer = self.send(&call).await?.expecting(202)?;
+        let call = Self::registration(&email, &password, name, time_zone).key(email.clone());
+        let answer = self.send_when_not_busy(&call).await?.expecting(202)?;
         let id = answer.id().ok_or_else(|| Failure::new(format!("a registration without an id: {answer}")))?;
         let athlete = Athlete::new(self.clone(), id, name, &email, &password, answer.token());
         athlete.sign_in().await?;

@@ -4,6 +4,7 @@
 //! Reading order: [`stack`] (a stack of one's own), [`client`] (an athlete's app), [`writers`] (a steady load) and
 //! [`ledger`] (what was answered to it), [`events`] (what the store says), [`model`] (what the read models must then
 //! show, computed without a line of the projectors), [`invariants`] (I1 to I9, checked after every fault).
+//! [`readers`] judge every answer about leaderboards while [`rebuild`] and the operators' other commands change what is shown.
 //! [`recordings`] gives files to import, and [`device`] what their own session messages say.
 //!
 //! # How to add a journey
@@ -31,8 +32,11 @@ pub mod invariants;
 pub mod ledger;
 pub mod model;
 pub mod patience;
+pub mod poison;
 pub mod problem;
 pub mod process;
+pub mod readers;
+pub mod rebuild;
 pub mod recordings;
 pub mod stack;
 pub mod writers;

@@ -58,7 +58,8 @@ impl Athlete {
     /// When that is refused.
     pub async fn sign_in(&self) -> Result<()> {
         let body = json!({"email": self.email, "password": self.password});
-        let answer = self.api.send(&Call::post("/v1/account/sessions").json(&body)).await?.expecting(201)?;
+        let answer = self.api.send_when_not_busy(&Call::post("/v1/account/sessions").json(&body)).await?;
+        let answer = answer.expecting(201)?;
         let token = answer.json()["access_token"].as_str().unwrap_or_default().to_owned();
         if token.is_empty() {
             return Err(Failure::new("a session without an access token"));

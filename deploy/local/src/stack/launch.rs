@@ -92,12 +92,10 @@ impl Stack {
         Ok(())
     }
 
-    /// What a process has written since it was started, shortened to its last lines.
-    pub(super) fn last_lines(&self, name: &str, since: u64) -> String {
+    /// What a process has written since its log had this many bytes.
+    pub(super) fn logged_since(&self, name: &str, offset: u64) -> String {
         let log = fs::read(self.log_path(name)).unwrap_or_default();
-        let since = usize::try_from(since).unwrap_or(0).min(log.len());
-        let text = String::from_utf8_lossy(&log[since..]);
-        let lines: Vec<&str> = text.lines().collect();
-        lines[lines.len().saturating_sub(15)..].join("\n    ")
+        let offset = usize::try_from(offset).unwrap_or(0).min(log.len());
+        String::from_utf8_lossy(&log[offset..]).into_owned()
     }
 }

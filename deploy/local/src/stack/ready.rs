@@ -48,16 +48,16 @@ impl Stack {
                 started = Some(self.launch(name)?);
             }
             let died = started.as_ref().is_some_and(|started| !started.process.is_alive());
-            let said = self.last_lines(name, started.as_ref().map_or(0, |started| started.log_offset));
-            if died && name == POSTGRES && still_occupied(&said) && Instant::now() < deadline {
-                tokio::time::sleep(Duration::from_millis(200)).await;
-                started = Some(self.launch(name)?);
-                continue;
-            }
-            if died || Instant::now() >= deadline {
+            let late = Instant::now() >= deadline;
+            if died || late {
+                let logged = self.logged_since(name, started.as_ref().map_or(0, |started| started.log_offset));
+                if name == POSTGRES && !late && still_occupied(&logged) {
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    started = Some(self.launch(name)?);
+                    continue;
+                }
                 let what = if died { "ended before it was ready" } else { "is not ready after two minutes" };
-                let said = if said.is_empty() { "nothing".to_owned() } else { format!("\n    {said}") };
-                return Err(Error::failed(format!("{name} {what}; it said last: {said}"))
+                return Err(Error::failed(format!("{name} {what}; it said last: {}", last_lines(&logged)))
                     .advise(format!("read {}, then try again", self.log_path(name).display())));
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
@@ -67,8 +67,18 @@ impl Stack {
 }
 
 /// After `kill -9` of the server its children need a moment to notice; until then a new server refuses to start.
+/// It says so once, and every child that goes writes a line after it: the whole log of this start is searched.
 fn still_occupied(log: &str) -> bool {
     log.contains("shared memory block") || log.contains("postmaster.pid")
+}
+
+/// The end of a log, indented for an error message.
+fn last_lines(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    if lines.is_empty() {
+        return "nothing".to_owned();
+    }
+    format!("\n    {}", lines[lines.len().saturating_sub(15)..].join("\n    "))
 }
 
 async fn any_broker_ready(state: &State) -> bool {
@@ -78,4 +88,25 @@ async fn any_broker_ready(state: &State) -> bool {
         }
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_of_a_failed_start_shows_its_last_lines() {
+        let log: String = (1..=20).map(|number| format!("line {number}\n")).collect();
+        let shown = last_lines(&log);
+        assert!(shown.starts_with("\n    line 6\n") && shown.ends_with("line 20"), "{shown}");
+        assert_eq!(last_lines(""), "nothing");
+    }
+
+    #[test]
+    fn a_refused_start_is_recognised_behind_the_last_words_of_many_children() {
+        let refusal = "FATAL:  pre-existing shared memory block (key 1, ID 2) is still in use\n";
+        let children = "FATAL:  terminating connection due to unexpected postmaster exit\n".repeat(200);
+        assert!(still_occupied(&format!("{refusal}{children}")));
+        assert!(!still_occupied(&children));
+    }
 }

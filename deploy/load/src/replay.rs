@@ -33,7 +33,7 @@ const EVENTS: u64 = 1_000_000;
 const ATHLETES: u64 = EVENTS / EVENTS_EACH;
 /// The read models.
 const NAMES: [&str; 4] = ["workouts", "profiles", "totals", "leaderboards"];
-/// How long users are watched, with and without a rebuild.
+/// How long users are watched without a rebuild; beside one, until it is done.
 const WATCHED: Duration = Duration::from_secs(10);
 /// Commands and queries a second meanwhile.
 const COMMANDS: u32 = 50;
@@ -275,28 +275,21 @@ struct Felt {
 
 /// p99 of commands and of cached queries during rebuilds, and without.
 async fn users(stack: &Stack, repeats: u32) -> Result<Vec<Figure>, Failure> {
-    watch_users(stack).await?; // the first requests of a process are slower
+    watch_users(stack, sleep(WATCHED)).await?; // the first requests of a process are slower
     let (mut with, mut without) = ((vec![], vec![]), (vec![], vec![]));
     for _ in 0..repeats {
-        let felt = watch_users(stack).await?;
+        let felt = watch_users(stack, sleep(WATCHED)).await?;
         without.0.push(percentile(&felt.commands, 0.99));
         without.1.push(percentile(&felt.queries, 0.99));
+        let done = CancellationToken::new();
         let rebuilding = async {
-            loop {
-                rebuild(stack, "leaderboards").await?;
-                retire_unseen(stack, "leaderboards").await?;
-            }
-            #[expect(unreachable_code, reason = "says what the loop may fail with")]
-            Ok::<(), Failure>(())
+            let rebuilt = rebuild(stack, "leaderboards").await;
+            done.cancel();
+            rebuilt
         };
-        let felt = tokio::select! {
-            felt = watch_users(stack) => felt?,
-            failed = rebuilding => return Err(failed.err().unwrap_or_else(|| "the rebuilds ended".into())),
-        };
+        let (felt, _) = tokio::try_join!(watch_users(stack, done.clone().cancelled_owned()), rebuilding)?;
         with.0.push(percentile(&felt.commands, 0.99));
         with.1.push(percentile(&felt.queries, 0.99));
-        sleep(Duration::from_millis(500)).await;
-        // What was killed in the middle is dropped, so that the next one begins anew.
         retire_unseen(stack, "leaderboards").await?;
     }
     let figure = |name: &str, with: &[f64], without: &[f64]| Figure {
@@ -310,26 +303,33 @@ async fn users(stack: &Stack, repeats: u32) -> Result<Vec<Figure>, Failure> {
     Ok(vec![figure("commands", &with.0, &without.0), figure("cached queries", &with.1, &without.1)])
 }
 
-async fn watch_users(stack: &Stack) -> Result<Felt, Failure> {
+async fn watch_users(stack: &Stack, until: impl Future<Output = ()>) -> Result<Felt, Failure> {
+    let over = CancellationToken::new();
     let (command, query) = (stack.url("command-api")?, stack.url("query-api")?);
     let (writer, reader) = (new_athlete(stack).await?.token, new_athlete(stack).await?.token);
     let http = reqwest::Client::new();
     let (workouts, totals) = (format!("{command}/v1/workouts"), format!("{query}/v1/me/analytics/totals?by=week"));
     let post = || http.post(&workouts).bearer_auth(&writer).json(&workout_body()).send();
     let get = || http.get(&totals).bearer_auth(&reader).send();
-    let (commands, queries) = tokio::try_join!(at_rate(COMMANDS, post), at_rate(QUERIES, get))?;
+    let ending = async {
+        until.await;
+        over.cancel();
+        Ok(())
+    };
+    let ((), commands, queries) =
+        tokio::try_join!(ending, at_rate(COMMANDS, &over, post), at_rate(QUERIES, &over, get))?;
     Ok(Felt { commands, queries })
 }
 
 /// How long each answer took, in milliseconds from when it was due: whoever is late because of another counts as waiting.
-async fn at_rate<F>(per_second: u32, request: impl Fn() -> F) -> Result<Vec<f64>, Failure>
+async fn at_rate<F>(per_second: u32, over: &CancellationToken, request: impl Fn() -> F) -> Result<Vec<f64>, Failure>
 where
     F: Future<Output = Result<reqwest::Response, reqwest::Error>> + Send + 'static,
 {
     let mut clock = interval(Duration::from_secs(1) / per_second);
     clock.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let (started, mut tasks) = (Instant::now(), Vec::new());
-    while started.elapsed() < WATCHED {
+    let mut tasks = Vec::new();
+    while !over.is_cancelled() {
         let due = clock.tick().await;
         let sent = request();
         tasks.push(tokio::spawn(async move {

@@ -1,5 +1,6 @@
-//! The made-up history of a whole installation, the same in every run: athletes sign up in the course of a year, log and
-//! import workouts until two years are over, edit some of them and delete a few. In the order in which things happen.
+//! The made-up history of a whole installation, the same in every run: in the course of two years athletes sign up, log and
+//! import workouts as people who train do (twice to four times a week, one sport mostly), edit some of them, delete a few, and
+//! leave after some months. In the order in which things happen.
 use std::{cmp::Reverse, collections::BinaryHeap, ops::Range};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -28,8 +29,10 @@ const EVENTS_OF: [u64; 4] = [20, 40, 60, 80];
 pub const EVENTS_EACH: u64 = 50;
 /// How long the history is.
 const DAYS: i64 = 730;
-/// Everybody signs up within so many of them.
-const SIGN_UP_DAYS: i64 = 365;
+/// How often a week they do something: three kinds of athlete again.
+const A_WEEK: [i64; 3] = [2, 3, 4];
+/// Of 100 workouts, how many are of one's first sport; the others are of one's second.
+const FIRST_SPORT: u16 = 75;
 /// What people do, each as often as its number says, of 256.
 const SPORTS: [(Sport, u16); 8] = [
     (Sport::Run, 90),
@@ -75,6 +78,8 @@ impl Iterator for History {
 struct Athlete {
     number: u64,
     signs_up: DateTime<Utc>,
+    sports: [Sport; 2],
+    a_week: i64,
     events: u64,
     done: u64,
     latest: Option<Latest>,
@@ -89,21 +94,26 @@ struct Latest {
 
 impl Athlete {
     fn new(number: u64) -> Self {
-        let day = i64::from(Dice::of(number, 0).roll(0)) % SIGN_UP_DAYS;
+        let dice = Dice::of(number, 0);
         let events = EVENTS_OF[usize::try_from(number % 4).unwrap_or(0)];
-        Self { number, signs_up: beginning() + TimeDelta::days(day), events, done: 0, latest: None }
+        let a_week = A_WEEK[usize::try_from(number % 3).unwrap_or(0)];
+        let stays = 7 * events.cast_signed() / a_week + 1;
+        let day = i64::from(dice.roll(0)) % (DAYS - stays);
+        let sports = [sport(dice.roll(4)), sport(dice.roll(5))];
+        Self { number, signs_up: beginning() + TimeDelta::days(day), sports, a_week, events, done: 0, latest: None }
     }
 
-    /// When it acts next: evenly from its first day to the last of all, at some hour of the day.
+    /// When it acts next: evenly over the weeks, at some hour of the day.
     fn due(&self) -> DateTime<Utc> {
-        let all = beginning() + TimeDelta::days(DAYS) - self.signs_up;
-        let minutes = all.num_minutes() * self.done.cast_signed() / self.events.cast_signed();
-        let hour = i64::from(Dice::of(self.number, self.done).roll(1)) % (16 * 60);
-        self.signs_up + TimeDelta::minutes(minutes + hour)
+        let minutes = 7 * 24 * 60 * self.done.cast_signed() / self.a_week;
+        let minute_of_day = i64::from(Dice::of(self.number, self.done).roll(1)) % (16 * 60);
+        self.signs_up + TimeDelta::minutes(minutes + minute_of_day)
     }
 
     fn act(&mut self) -> Result<Append, Failure> {
-        let act = Act { athlete_id: athlete(self.number), at: self.due(), dice: Dice::of(self.number, self.done) };
+        let dice = Dice::of(self.number, self.done);
+        let sport = self.sports[usize::from(dice.roll(3) % 100 >= FIRST_SPORT)];
+        let act = Act { athlete_id: athlete(self.number), at: self.due(), sport, dice };
         self.done += 1;
         if self.done == 1 {
             return act.register(self.number);
@@ -130,6 +140,8 @@ impl Athlete {
 struct Act {
     athlete_id: Uuid,
     at: DateTime<Utc>,
+    /// Of the workout, where it is about one.
+    sport: Sport,
     dice: Dice,
 }
 
@@ -188,7 +200,7 @@ impl Act {
 
     /// 20 to 110 minutes, at an ordinary pace; one of a hundred ended within a minute. Seven of ten are public.
     fn details(&self) -> Result<WorkoutDetails, Failure> {
-        let (sport, time_zone) = (sport(self.dice.roll(3)), TimeZone::parse("Europe/Berlin")?);
+        let (sport, time_zone) = (self.sport, TimeZone::parse("Europe/Berlin")?);
         let seconds = match self.dice.roll(4) % 100 {
             0 => 42.5,
             _ => 1_200.0 + f64::from(self.dice.roll(4) % 54_000) / 10.0,

@@ -69,7 +69,7 @@ pub(crate) struct Rebuild {
     /// Print JSON: the plan, lines of progress, what was done
     #[arg(long)]
     json: bool,
-    /// Partitions at once; the number of processors where nothing is said
+    /// Partitions at once; two for each processor where nothing is said
     #[arg(long, value_name = "COUNT")]
     parallelism: Option<NonZeroUsize>,
     /// At most so many events a second
@@ -127,9 +127,10 @@ impl Rebuild {
     }
 
     fn effort(&self) -> Effort {
-        let processors = || available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        // Each task waits for Postgres half of its time.
+        let two_each = || 2 * available_parallelism().map_or(1, NonZeroUsize::get);
         Effort {
-            parallelism: self.parallelism.unwrap_or_else(processors).get(),
+            parallelism: self.parallelism.map_or_else(two_each, NonZeroUsize::get),
             max_rate: self.max_rate.map(f64::from),
             memory_bytes: self.memory_mb.max(16) << 20,
             gives_way: !self.full_speed,

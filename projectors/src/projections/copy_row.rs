@@ -7,6 +7,9 @@ pub(crate) const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// What it ends with: a row of -1 columns.
 pub(crate) const TRAILER: &[u8] = &[0xff, 0xff];
 
+/// Most rows are no longer: they grow once.
+const USUAL_BYTES: usize = 192;
+
 /// One row: its number of columns, then each column's length and bytes.
 #[derive(Default)]
 pub struct CopyRow {
@@ -20,6 +23,9 @@ impl CopyRow {
     #[must_use]
     pub fn column<'q, T: Encode<'q, Postgres>>(mut self, value: T) -> Self {
         let at = self.buffer.len();
+        if at == 0 {
+            self.buffer.reserve(USUAL_BYTES);
+        }
         self.buffer.extend_from_slice(&[0; 4]);
         match value.encode(&mut self.buffer) {
             Ok(IsNull::Yes) => self.set_length(at, -1),

@@ -3,7 +3,10 @@
 //!
 //! What cannot be done so is left to the ordinary runner, which goes on from the checkpoint once the indexes are there: what
 //! comes behind a poisoned event (the runner parks it), and what is left when the rows outgrow the memory they may take.
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use fittrack_domain::event::Event;
@@ -63,6 +66,17 @@ pub struct Filled {
     pub rows: u64,
     /// Why the rest is left to the runner, where something is.
     pub left: Option<String>,
+    /// How long its events took to be read and folded, and its rows to be written, rests included.
+    pub took: Took,
+}
+
+/// How long the two halves of the work took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Took {
+    /// Reading and folding.
+    pub reading: Duration,
+    /// Writing.
+    pub writing: Duration,
 }
 
 /// Why a partition was not loaded; nothing of it is kept.
@@ -95,8 +109,11 @@ pub fn partition<P: Projection>(fill: Fill, stop: CancellationToken) -> BoxFutur
     async move {
         let mut upto = fill.upto;
         let mut left = None;
+        let mut took = Took::default();
         loop {
+            let began = Instant::now();
             let folded = fold::<P>(&fill, upto, &stop).await?;
+            took.reading += began.elapsed();
             if let Some((position, error)) = folded.poison {
                 // What was folded may be half done; once more, and only so far.
                 left = Some(format!("the event at {}:{position} cannot be folded ({error})", fill.partition));
@@ -108,10 +125,14 @@ pub fn partition<P: Projection>(fill: Fill, stop: CancellationToken) -> BoxFutur
                 let bytes = fill.memory_bytes >> 20;
                 left = Some(format!("its rows take more than {bytes} MB (see --memory-mb)"));
             }
-            return match write::<P>(&fill, &folded).await {
-                Ok(rows) => Ok(Filled { position: folded.mark.position, rows, left }),
+            let began = Instant::now();
+            let written = write::<P>(&fill, &folded).await;
+            took.writing = began.elapsed();
+            return match written {
+                Ok(rows) => Ok(Filled { position: folded.mark.position, rows, left, took }),
                 Err(WriteError::Rows(error)) => {
-                    Ok(Filled { position: 0, rows: 0, left: Some(format!("its rows cannot be written ({error})")) })
+                    let left = Some(format!("its rows cannot be written ({error})"));
+                    Ok(Filled { position: 0, rows: 0, left, took })
                 }
                 Err(WriteError::Fill(error)) => Err(error),
             };

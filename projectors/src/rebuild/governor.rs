@@ -1,4 +1,4 @@
-//! Gives way: watches what users feel (how far the live read models are behind, how long commands take to be stored) and how the
+//! Gives way where there are users: watches what users feel (how far the live read models are behind, how long commands take to be stored) and how the
 //! databases answer, halves a rebuild's pace before users notice, and raises it again, step by step, when all is quiet.
 use std::{sync::Arc, time::Duration};
 
@@ -27,6 +27,9 @@ const SLOW_ANSWER: Duration = Duration::from_millis(25);
 /// A database that does not answer at all.
 const NO_ANSWER: Duration = Duration::from_secs(5);
 
+/// Why it is slow although nothing is wrong.
+const QUIETLY: &str = "there is live work beside it (--full-speed takes no notice of it)";
+
 /// Watches over one rebuild.
 pub struct Governor {
     place: Place,
@@ -50,13 +53,12 @@ impl Governor {
         let mut clock = interval(LOOK_EVERY);
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut quiet = 0;
-        // Where nobody feeds what is shown there are no users either.
-        if matches!(live_lag(&self.place).await, Ok(Some(_))) {
-            self.throttle.carefully();
-            self.progress.slowed_by(Some("it begins carefully beside live work".to_owned()));
-        }
         loop {
             clock.tick().await;
+            if !self.throttle.is_beside_users() && beside_users(&self.place).await {
+                self.throttle.beside_users();
+                self.progress.slowed_by(Some(QUIETLY.to_owned()));
+            }
             if let Some(reason) = self.trouble().await {
                 quiet = 0;
                 self.throttle.slower();
@@ -68,9 +70,8 @@ impl Governor {
             if quiet >= QUIET_LOOKS {
                 quiet = 0;
                 self.throttle.faster();
-            }
-            if self.throttle.share() >= 1.0 {
-                self.progress.slowed_by(None);
+                let quietly = self.throttle.share() < 1.0;
+                self.progress.slowed_by(quietly.then(|| QUIETLY.to_owned()));
             }
         }
     }
@@ -85,6 +86,9 @@ impl Governor {
     }
 
     async fn look(&mut self) -> Result<Option<String>, sqlx::Error> {
+        if !self.throttle.is_beside_users() {
+            return Ok(None);
+        }
         for (name, pool) in [("the event store", &self.place.store), ("the read models", &self.place.read_models)] {
             let mut connection = pool.acquire().await?;
             let asked = Instant::now();
@@ -105,6 +109,11 @@ impl Governor {
             .filter(|(_, seconds)| *seconds > BEHIND_SECONDS)
             .map(|(build, seconds)| format!("{build} is {seconds:.1} s behind")))
     }
+}
+
+/// Whether there is anybody to give way to: where nobody feeds what is shown there are no users either.
+pub async fn beside_users(place: &Place) -> bool {
+    matches!(live_lag(place).await, Ok(Some(_)))
 }
 
 /// From decision to storage, for the slowest tenth of what was stored in the last two seconds; nothing where nothing was.

@@ -156,7 +156,7 @@ pub async fn run(
     let fill_seconds = began.elapsed().as_secs_f64();
     progress.enter(Phase::Indexing);
     let began = Instant::now();
-    finish_table(&place.owner, built).await?;
+    finish_table(&place.owner, built, throttle.helpers()).await?;
     let index_seconds = began.elapsed().as_secs_f64();
     progress.enter(Phase::CatchingUp);
     catch_up(place, built, progress, stop).await?;
@@ -249,11 +249,11 @@ fn first_failure(
 }
 
 /// Keys, indexes and statistics; from then on the projectors feed it.
-async fn finish_table(owner: &PgPool, built: Built) -> Result<(), RebuildError> {
+async fn finish_table(owner: &PgPool, built: Built, helpers: usize) -> Result<(), RebuildError> {
     let mut connection = owner.acquire().await?;
     let mut transaction = connection.begin().await?;
     sql::lock_filling(&mut transaction, built.build).await?;
-    sql::index(&mut transaction, built.build).await?;
+    sql::index(&mut transaction, built.build, helpers).await?;
     sql::analyze(&mut transaction, built.build).await?;
     sql::fed(&mut transaction, built.build).await?;
     transaction.commit().await?;

@@ -8,7 +8,9 @@ use sqlx::{PgConnection, PgPool, Row};
 use super::{
     Effort, Place, Target,
     fill::FillError,
+    governor,
     sample::{self, Measured},
+    throttle::Throttle,
 };
 use crate::{builds, event_log, status::duration};
 
@@ -40,6 +42,8 @@ pub struct Plan {
     pub keys: i64,
     /// Partitions at once.
     pub parallelism: usize,
+    /// Whether there is live work that it will leave most of the machine to.
+    pub beside_users: bool,
     /// How long it will take.
     pub expected_seconds: Interval,
     /// How much of that for the indexes.
@@ -88,7 +92,12 @@ pub async fn make(place: &Place, target: Target, effort: Effort, free_bytes: Opt
     let heads = unfilled_heads(place, target).await?;
     let events: i64 = heads.iter().map(|(_, head)| head).sum();
     let (events_by_type, bytes) = contents(&place.store, &heads, events).await?;
-    let measured = sample::measure(place, target.built, effort, &heads).await?;
+    let throttle = Throttle::new(effort.parallelism, effort.max_rate);
+    let beside_users = effort.gives_way && governor::beside_users(place).await;
+    if beside_users {
+        throttle.beside_users();
+    }
+    let measured = sample::measure(place, target.built, effort, &throttle, &heads).await?;
     let mut connection = place.owner.acquire().await?;
     let keys = keys(&mut connection, target, &measured, &heads, &place.store).await?;
     let space_bytes = bytes_of(measured.bytes_per_row * keys as f64 * SPACE_MARGIN);
@@ -105,7 +114,8 @@ pub async fn make(place: &Place, target: Target, effort: Effort, free_bytes: Opt
         bytes,
         keys,
         parallelism: effort.parallelism,
-        expected_seconds: expected(&measured, effort, events, keys),
+        beside_users,
+        expected_seconds: expected(&measured, effort, throttle.usual_pace(), events, keys),
         index_seconds: measured.index_seconds_of(keys as f64),
         measured_events: measured.events,
         space_bytes,
@@ -189,13 +199,12 @@ const SHOWN_ROWS: &str = "
 SELECT (SELECT reltuples::bigint FROM pg_class WHERE oid = $1::regclass),
        (SELECT coalesce(sum(position), 0)::bigint FROM checkpoints WHERE worker = $2)";
 
-fn expected(measured: &Measured, effort: Effort, events: i64, keys: i64) -> Interval {
-    let rate = match effort.max_rate {
-        Some(most) => measured.events_per_second.min(most),
-        None => measured.events_per_second,
-    };
+/// At a pace of so many tasks' work without a rest.
+fn expected(measured: &Measured, effort: Effort, pace: f64, events: i64, keys: i64) -> Interval {
+    let rate = measured.events_per_second_of_task * pace;
+    let rate = effort.max_rate.map_or(rate, |most| rate.min(most));
     let folding = events as f64 / rate.max(1.0);
-    let writing = measured.write_seconds_per_row * keys as f64 / effort.parallelism.max(1) as f64;
+    let writing = measured.write_seconds_per_row * keys as f64 / pace.max(1e-3);
     let likely = folding + writing + measured.index_seconds_of(keys as f64);
     let spread = (2.0 * measured.spread).max(LEAST_SPREAD);
     Interval { low: likely * (1.0 - spread).max(0.1), likely, high: likely * (1.0 + 2.0 * spread) }
@@ -250,10 +259,14 @@ pub fn text(plan: &Plan) -> String {
     let between = if high < 1.0 { String::new() } else { format!(", {} to {}", duration(low), duration(high)) };
     let _ = writeln!(
         text,
-        "  takes     about {}{between}; measured on {} events, {} partitions at once; longer where it has to give way",
+        "  takes     about {}{between}; measured on {} events, {}",
         duration(likely),
         plan.measured_events,
-        plan.parallelism
+        if plan.beside_users {
+            "slowly beside live work, and slower where users feel it".to_owned()
+        } else {
+            format!("{} partitions at once; longer where it has to give way", plan.parallelism)
+        }
     );
     if let Some(refused) = &plan.refused {
         let _ = writeln!(text, "  REFUSED   {refused}");

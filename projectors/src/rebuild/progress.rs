@@ -11,7 +11,10 @@ use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
-use super::{fill::Filled, throttle::Throttle};
+use super::{
+    fill::{Filled, Took},
+    throttle::Throttle,
+};
 use crate::status::duration;
 
 /// What a rebuild is doing.
@@ -72,6 +75,8 @@ struct State {
     /// Events of the partitions that are done, whose rows are known.
     loaded_events: i64,
     rows: u64,
+    /// What they took, over all tasks.
+    took: Took,
     partitions: usize,
     behind: i64,
     slowed_by: Option<String>,
@@ -89,6 +94,7 @@ impl Progress {
             began: Instant::now(),
             loaded_events: 0,
             rows: 0,
+            took: Took::default(),
             partitions: 0,
             behind: 0,
             slowed_by: None,
@@ -118,6 +124,8 @@ impl Progress {
         state.partitions += 1;
         state.rows += filled.rows;
         state.loaded_events += filled.position;
+        state.took.reading += filled.took.reading;
+        state.took.writing += filled.took.writing;
     }
 
     /// So many events are missing still.
@@ -140,7 +148,7 @@ impl Progress {
             of: state.of,
             elapsed_seconds: elapsed,
             events_per_second: events as f64 / elapsed.max(0.001),
-            eta_seconds: eta(&state, events, elapsed),
+            eta_seconds: eta(&state, events),
             rows: state.rows,
             partitions: state.partitions,
             behind: state.behind,
@@ -150,14 +158,17 @@ impl Progress {
     }
 }
 
-/// What is left to be read at the pace so far, and the indexes of as many rows as the loaded events lead to expect.
-fn eta(state: &State, events: i64, elapsed: f64) -> Option<f64> {
-    if state.phase != Phase::Filling || state.loaded_events == 0 || elapsed < 0.5 {
+/// What is left to be read and to be written, at what the loaded partitions took for it, and the indexes of as many rows as their
+/// events lead to expect.
+fn eta(state: &State, events: i64) -> Option<f64> {
+    if state.phase != Phase::Filling || state.loaded_events == 0 {
         return None;
     }
-    let reading = (state.of - events).max(0) as f64 * elapsed / events.max(1) as f64;
+    let share_left = |left: f64| left.max(0.0) / state.loaded_events as f64;
+    let reading = state.took.reading.as_secs_f64() * share_left((state.of - events) as f64);
+    let writing = state.took.writing.as_secs_f64() * share_left((state.of - state.loaded_events) as f64);
     let rows = state.rows as f64 * state.of as f64 / state.loaded_events as f64;
-    Some(reading + rows * state.index_seconds_per_row)
+    Some((reading + writing) / state.throttle.parallelism() as f64 + rows * state.index_seconds_per_row)
 }
 
 /// For whom progress is shown.
@@ -245,13 +256,15 @@ mod tests {
     #[test]
     fn the_time_left_is_that_of_the_events_and_of_the_indexes() {
         let progress = Progress::new(0.001);
-        let throttle = Throttle::new(1, None);
+        let throttle = Throttle::new(2, None);
         progress.begin(1_000, throttle);
         assert_eq!(progress.snapshot().eta_seconds, None, "nothing is loaded yet");
-        progress.partition_done(&Filled { position: 100, rows: 50, left: None });
+        let took = Took { reading: Duration::from_secs(10), writing: Duration::from_secs(2) };
+        progress.partition_done(&Filled { position: 100, rows: 50, left: None, took });
         let state = progress.state();
-        // 100 events took 10 s, so 900 take 90; 500 rows are indexed in half a second.
-        let eta = eta(&state, 100, 10.0).unwrap();
-        assert!((eta - 90.5).abs() < 1e-6, "{eta}");
+        // Another 100 are read and not written: 800 take 80 s to be read, 900 take 18 s to be written, by two tasks; 500 rows are
+        // indexed in half a second.
+        let eta = eta(&state, 200).unwrap();
+        assert!((eta - 49.5).abs() < 1e-6, "{eta}");
     }
 }

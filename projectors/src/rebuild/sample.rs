@@ -22,7 +22,7 @@ const SPAN: i64 = 2_000;
 /// No further span is begun after this.
 const ENOUGH: Duration = Duration::from_millis(1_500);
 /// So many spans are written and indexed too.
-const WRITTEN_SPANS: usize = 4;
+const WRITTEN_SPANS: usize = 16;
 /// Stands for the build in the transaction that is rolled back.
 const SCRATCH_GENERATION: i32 = i32::MAX;
 
@@ -53,8 +53,8 @@ pub struct Loaded {
 pub struct Measured {
     /// Events that were folded.
     pub events: i64,
-    /// Events a second, of all tasks together.
-    pub events_per_second: f64,
+    /// Events a second of one task, beside as many others as the pace allowed.
+    pub events_per_second_of_task: f64,
     /// How far single spans are from that, as a share of it: one standard deviation of their mean.
     pub spread: f64,
     /// The power of the number of events that the number of keys grows with (Heaps' law): 1 where every event has its own.
@@ -109,20 +109,31 @@ pub fn load<P: Projection>(fill: Fill, connection: &mut PgConnection) -> BoxFutu
     .boxed()
 }
 
-/// Measures on spans in the middle of these partitions, given with their heads.
-pub async fn measure(place: &Place, built: Built, effort: Effort, heads: &[(i32, i64)]) -> Result<Measured, FillError> {
+/// Measures on spans in the middle of these partitions, given with their heads; at the pace the rebuild will have.
+pub async fn measure(
+    place: &Place,
+    built: Built,
+    effort: Effort,
+    pace: &Throttle,
+    heads: &[(i32, i64)],
+) -> Result<Measured, FillError> {
     let spans = spans(place, built, effort, heads);
     let started = Instant::now();
     let sampled: Vec<Result<Sampled, FillError>> = stream::iter(spans.iter().cloned())
         .take_while(|_| std::future::ready(started.elapsed() < ENOUGH))
-        .map(|fill| built.sample(fill))
-        .buffer_unordered(effort.parallelism.max(1))
+        .map(|fill| async move {
+            let began = Instant::now();
+            let sampled = built.sample(fill).await;
+            pace.rest(began.elapsed()).await;
+            sampled
+        })
+        .buffer_unordered(pace.tasks())
         .collect()
         .await;
     let sampled: Vec<Sampled> = sampled.into_iter().collect::<Result<_, _>>()?;
-    let mut measured = of_folding(&sampled, effort.parallelism);
+    let mut measured = of_folding(&sampled);
     if measured.events > 0 {
-        write(place, built, &spans, &mut measured).await?;
+        write(place, built, pace, &spans, &mut measured).await?;
     }
     Ok(measured)
 }
@@ -146,7 +157,7 @@ fn spans(place: &Place, built: Built, effort: Effort, heads: &[(i32, i64)]) -> V
     heads.iter().map(span).collect()
 }
 
-fn of_folding(sampled: &[Sampled], parallelism: usize) -> Measured {
+fn of_folding(sampled: &[Sampled]) -> Measured {
     let sum = |of: fn(&Sampled) -> f64| sampled.iter().map(of).sum::<f64>();
     let (events, seconds) = (sum(|one| one.events as f64), sum(|one| one.seconds).max(1e-6));
     let (keys, half) = (sum(|one| one.keys as f64), sum(|one| one.keys_of_half as f64));
@@ -155,8 +166,7 @@ fn of_folding(sampled: &[Sampled], parallelism: usize) -> Measured {
     let squares = sampled.iter().map(|one| (one.events as f64 / one.seconds.max(1e-6) / mean.max(1e-9) - 1.0).powi(2));
     Measured {
         events: sampled.iter().map(|one| one.events).sum(),
-        // Half of each span was folded beside the timed one, by the same task; the tasks ran side by side.
-        events_per_second: mean * parallelism.max(1) as f64,
+        events_per_second_of_task: mean,
         spread: (squares.sum::<f64>() / count).sqrt() / count.sqrt(),
         keys_exponent: if half > 0.0 { (keys / half).log2().clamp(0.0, 1.0) } else { 1.0 },
         keys_of_span: keys / count,
@@ -166,19 +176,28 @@ fn of_folding(sampled: &[Sampled], parallelism: usize) -> Measured {
 }
 
 /// Writes and indexes the rows of a few spans in a table that is rolled back.
-async fn write(place: &Place, built: Built, spans: &[Fill], measured: &mut Measured) -> Result<(), FillError> {
+async fn write(
+    place: &Place,
+    built: Built,
+    pace: &Throttle,
+    spans: &[Fill],
+    measured: &mut Measured,
+) -> Result<(), FillError> {
     let scratch = Build { generation: SCRATCH_GENERATION, ..built.build };
     let mut connection = place.owner.acquire().await?;
     let mut transaction = connection.begin().await?;
     read_models::create(&mut transaction, scratch).await?;
     let mut written = Loaded::default();
-    for fill in spans.iter().take(WRITTEN_SPANS) {
+    let spans_to_write = if pace.is_beside_users() { WRITTEN_SPANS / 4 } else { WRITTEN_SPANS };
+    for fill in spans.iter().take(spans_to_write) {
+        let began = Instant::now();
         let loaded = built.load(Fill { build: scratch, ..fill.clone() }, &mut transaction).await?;
         written.rows += loaded.rows;
         written.seconds += loaded.seconds;
+        pace.rest(began.elapsed()).await;
     }
     let started = Instant::now();
-    sql::index(&mut transaction, scratch).await?;
+    sql::index(&mut transaction, scratch, pace.helpers()).await?;
     let indexing = started.elapsed().as_secs_f64();
     let bytes: i64 = sqlx::query_scalar("SELECT pg_total_relation_size($1::regclass)")
         .bind(scratch.table())
@@ -199,11 +218,11 @@ mod tests {
     #[test]
     fn keys_that_come_again_grow_slower_than_the_events() {
         let one = Sampled { events: 2_000, seconds: 0.02, keys_of_half: 800, keys: 1_200 };
-        let measured = of_folding(&[one, one], 2);
-        assert_eq!((measured.events, measured.events_per_second.round()), (4_000, 200_000.0));
+        let measured = of_folding(&[one, one]);
+        assert_eq!((measured.events, measured.events_per_second_of_task.round()), (4_000, 100_000.0));
         assert!((measured.keys_exponent - 0.585).abs() < 0.001, "{measured:?}");
         assert!(measured.spread < 1e-9);
         let own = Sampled { keys_of_half: 1_000, keys: 2_000, ..one };
-        assert!((of_folding(&[own], 1).keys_exponent - 1.0).abs() < 1e-9);
+        assert!((of_folding(&[own]).keys_exponent - 1.0).abs() < 1e-9);
     }
 }

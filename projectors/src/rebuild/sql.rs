@@ -77,12 +77,13 @@ pub(super) async fn lock_filling(owner: &mut PgConnection, build: Build) -> Resu
     Ok(())
 }
 
-/// Room to sort in memory, and one processor alone: a rebuild takes no more of the machine than it must.
-const SORT_SETTINGS: &str = "SET LOCAL maintenance_work_mem = '256MB'; SET LOCAL max_parallel_maintenance_workers = 0";
+/// Room to sort in memory.
+const SORT_SETTINGS: &str = "
+SELECT set_config('maintenance_work_mem', '256MB', true), set_config('max_parallel_maintenance_workers', $1, true)";
 
-/// Keys and indexes.
-pub(super) async fn index(owner: &mut PgConnection, build: Build) -> Result<(), sqlx::Error> {
-    owner.execute(SORT_SETTINGS).await?;
+/// Keys and indexes, sorted by one process of Postgres and so many helpers.
+pub(super) async fn index(owner: &mut PgConnection, build: Build, helpers: usize) -> Result<(), sqlx::Error> {
+    sqlx::query(SORT_SETTINGS).bind(helpers.to_string()).execute(&mut *owner).await?;
     read_models::index(owner, build).await
 }
 

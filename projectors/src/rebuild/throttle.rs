@@ -17,8 +17,12 @@ const LEAST_OF_A_PAGE: i64 = 250;
 const WHOLE: u32 = 1_000;
 /// A rebuild never stands still for the governor's sake.
 const LEAST: u32 = 50;
-/// It begins so carefully where somebody is to be disturbed.
-const CAREFUL: u32 = 250;
+/// It is raised by so much at a time.
+const STEP: u32 = 100;
+/// Where somebody is to be disturbed it begins so carefully, and never takes more than this: what is left of a processor is the
+/// users', who notice late what has come too far.
+const CAREFUL: u32 = 150;
+const MOST_BESIDE_USERS: u32 = 200;
 /// How often a task that has to wait for its turn looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -32,6 +36,8 @@ pub struct Throttle {
 struct Inner {
     /// How much of the time may be worked, in thousandths.
     share: AtomicU32,
+    /// The most it may be raised to.
+    most: AtomicU32,
     parallelism: usize,
     /// Tasks that work, and do not wait for their turn.
     working: AtomicUsize,
@@ -48,6 +54,7 @@ impl Throttle {
     pub fn new(parallelism: usize, max_rate: Option<f64>) -> Self {
         let inner = Inner {
             share: AtomicU32::new(WHOLE),
+            most: AtomicU32::new(WHOLE),
             parallelism: parallelism.max(1),
             working: AtomicUsize::new(0),
             max_rate,
@@ -62,9 +69,25 @@ impl Throttle {
         f64::from(self.inner.share.load(Ordering::Relaxed)) / f64::from(WHOLE)
     }
 
-    /// Begins carefully: at a quarter of the pace, which goes up from there while nobody is disturbed.
-    pub fn carefully(&self) {
+    /// The share it comes to while nothing is wrong, from 0 to 1.
+    pub fn usual_share(&self) -> f64 {
+        f64::from(self.inner.most.load(Ordering::Relaxed)) / f64::from(WHOLE)
+    }
+
+    /// How many tasks there are at the whole pace.
+    pub fn parallelism(&self) -> usize {
+        self.inner.parallelism
+    }
+
+    /// There are users beside it: begins carefully, and goes up only so far, however quiet it is.
+    pub fn beside_users(&self) {
+        self.inner.most.store(MOST_BESIDE_USERS, Ordering::Relaxed);
         self.inner.share.store(CAREFUL, Ordering::Relaxed);
+    }
+
+    /// Whether there are.
+    pub fn is_beside_users(&self) -> bool {
+        self.inner.most.load(Ordering::Relaxed) < WHOLE
     }
 
     /// Halves the share, down to a twentieth.
@@ -73,22 +96,37 @@ impl Throttle {
         self.inner.share.store((share / 2).max(LEAST), Ordering::Relaxed);
     }
 
-    /// Raises the share by a tenth of the whole.
+    /// Raises the share by a step, up to what it may be.
     pub fn faster(&self) {
-        let share = self.inner.share.load(Ordering::Relaxed);
-        self.inner.share.store((share + WHOLE / 10).min(WHOLE), Ordering::Relaxed);
+        let (share, most) = (self.inner.share.load(Ordering::Relaxed), self.inner.most.load(Ordering::Relaxed));
+        self.inner.share.store((share + STEP).min(most), Ordering::Relaxed);
     }
 
     /// How many tasks may work now; the others wait at their next page.
     pub fn tasks(&self) -> usize {
-        let share = usize::try_from(self.inner.share.load(Ordering::Relaxed)).unwrap_or(1);
+        self.tasks_at(&self.inner.share)
+    }
+
+    /// How much work is done in a second while nothing is wrong, where one task without a rest does 1.
+    pub fn usual_pace(&self) -> f64 {
+        self.tasks_at(&self.inner.most) as f64 * self.usual_share()
+    }
+
+    fn tasks_at(&self, share: &AtomicU32) -> usize {
+        let share = usize::try_from(share.load(Ordering::Relaxed)).unwrap_or(1);
         (self.inner.parallelism * share).div_ceil(WHOLE as usize).max(1)
     }
 
-    /// How many events the next page has.
+    /// How many may help to sort for an index: what cannot be slowed down later takes one processor alone where there is
+    /// anybody to give way to.
+    pub fn helpers(&self) -> usize {
+        if self.share() < 1.0 { 0 } else { self.inner.parallelism.div_ceil(2) - 1 }
+    }
+
+    /// How many events the next page has: the slower the pace, the shorter what others wait behind.
     pub fn page(&self) -> i64 {
-        let share = i64::from(self.inner.share.load(Ordering::Relaxed));
-        (MOST_OF_A_PAGE * share / i64::from(WHOLE)).max(LEAST_OF_A_PAGE)
+        let (share, whole) = (i64::from(self.inner.share.load(Ordering::Relaxed)), i64::from(WHOLE));
+        (MOST_OF_A_PAGE * share / whole * share / whole).max(LEAST_OF_A_PAGE)
     }
 
     /// Events read so far.
@@ -172,7 +210,7 @@ mod tests {
         assert_eq!((throttle.tasks(), throttle.page()), (4, 5_000));
         throttle.slower();
         throttle.slower();
-        assert_eq!((throttle.tasks(), throttle.page()), (1, 1_250));
+        assert_eq!((throttle.tasks(), throttle.page()), (1, 312));
         throttle.faster();
         assert!((throttle.share() - 0.35).abs() < 1e-9 && throttle.tasks() == 2);
         for _ in 0..20 {
@@ -183,6 +221,19 @@ mod tests {
             throttle.faster();
         }
         assert_eq!(throttle.tasks(), 4);
+    }
+
+    #[test]
+    fn beside_users_it_begins_carefully_and_never_takes_the_whole_machine() {
+        let throttle = Throttle::new(4, None);
+        assert_eq!(throttle.helpers(), 1);
+        throttle.beside_users();
+        assert!(throttle.is_beside_users() && throttle.share() < 0.2);
+        for _ in 0..20 {
+            throttle.faster();
+        }
+        assert!((throttle.share() - throttle.usual_share()).abs() < 1e-9 && throttle.usual_share() < 0.5);
+        assert_eq!((throttle.tasks(), throttle.helpers()), (1, 0));
     }
 
     #[tokio::test(start_paused = true)]

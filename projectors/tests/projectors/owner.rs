@@ -170,7 +170,7 @@ async fn a_row_is_explained_by_the_events_that_made_it() {
     assert!(explain::text(&gone).unwrap().contains("removed"));
 
     // The board of the week knows nothing of the workout in October, that of all time both its coming and its going.
-    let board = format!("all/1970-01-01/all/{}", athlete(1));
+    let board = format!("1970-01-01/all/all/{}", athlete(1));
     let board = explain::explain(&parts.store, &mut operator, named("leaderboards"), &board).await.unwrap();
     let counts: Vec<_> = board.steps.iter().map(|step| step.row.as_ref().unwrap()["workouts"].clone()).collect();
     assert_eq!(counts, [json!(1), json!(2), json!(1)]);

@@ -4,9 +4,14 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail loudly as the test itself does")]
 
 mod replay {
+    mod faults;
     mod story;
 
+    use std::time::Duration;
+
+    use fittrack_journeys::ledger::Ledger;
     use fittrack_journeys::rebuild::Rebuild;
+    use fittrack_journeys::writers::{Plan, Writers};
     use fittrack_journeys::{Api, TestStack};
     use fittrack_local::services::Service;
     use serde_json::Value;
@@ -34,6 +39,19 @@ mod replay {
             succeeds(stack, command).await;
         }
         assert_eq!(shown(stack).await, "leaderboards.v1");
+    }
+
+    /// Some months of an app, so that a rebuild takes a while.
+    async fn history(stack: &TestStack) -> Ledger {
+        let plan = Plan { athletes: 8, pause: Duration::ZERO, ..Plan::default() };
+        let writers = Writers::start(&stack.api().unwrap(), plan).await.unwrap();
+        writers.more(1_000).await.unwrap();
+        writers.stop().await.unwrap()
+    }
+
+    /// Writers that leave the machine time for other things.
+    fn steadily() -> Plan {
+        Plan { athletes: 3, pause: Duration::from_millis(80), ..Plan::default() }
     }
 
     /// Rebuilds `leaderboards` to its end; what it says it did.
@@ -91,6 +109,11 @@ mod replay {
         let shown: Vec<&Value> = builds.iter().filter(|build| build["shown"] == true).collect();
         assert_eq!(shown.len(), 1, "{builds:?}");
         name(shown[0])
+    }
+
+    /// A whole number in a line of JSON; -1 where there is none.
+    fn number(line: &Value, name: &str) -> i64 {
+        line[name].as_i64().unwrap_or(-1)
     }
 
     /// `leaderboards.v1`, or `leaderboards.v2.g2`.

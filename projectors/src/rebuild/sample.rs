@@ -114,7 +114,7 @@ pub async fn measure(
     place: &Place,
     built: Built,
     effort: Effort,
-    pace: &Throttle,
+    throttle: &Throttle,
     heads: &[(i32, i64)],
 ) -> Result<Measured, FillError> {
     let spans = spans(place, built, effort, heads);
@@ -124,16 +124,16 @@ pub async fn measure(
         .map(|fill| async move {
             let began = Instant::now();
             let sampled = built.sample(fill).await;
-            pace.rest(began.elapsed()).await;
+            throttle.rest(began.elapsed()).await;
             sampled
         })
-        .buffer_unordered(pace.tasks())
+        .buffer_unordered(throttle.tasks())
         .collect()
         .await;
     let sampled: Vec<Sampled> = sampled.into_iter().collect::<Result<_, _>>()?;
     let mut measured = of_folding(&sampled);
     if measured.events > 0 {
-        write(place, built, pace, &spans, &mut measured).await?;
+        write(place, built, throttle, &spans, &mut measured).await?;
     }
     Ok(measured)
 }
@@ -179,7 +179,7 @@ fn of_folding(sampled: &[Sampled]) -> Measured {
 async fn write(
     place: &Place,
     built: Built,
-    pace: &Throttle,
+    throttle: &Throttle,
     spans: &[Fill],
     measured: &mut Measured,
 ) -> Result<(), FillError> {
@@ -188,16 +188,16 @@ async fn write(
     let mut transaction = connection.begin().await?;
     read_models::create(&mut transaction, scratch).await?;
     let mut written = Loaded::default();
-    let spans_to_write = if pace.is_beside_users() { WRITTEN_SPANS / 4 } else { WRITTEN_SPANS };
+    let spans_to_write = if throttle.is_beside_users() { WRITTEN_SPANS / 4 } else { WRITTEN_SPANS };
     for fill in spans.iter().take(spans_to_write) {
         let began = Instant::now();
         let loaded = built.load(Fill { build: scratch, ..fill.clone() }, &mut transaction).await?;
         written.rows += loaded.rows;
         written.seconds += loaded.seconds;
-        pace.rest(began.elapsed()).await;
+        throttle.rest(began.elapsed()).await;
     }
     let started = Instant::now();
-    sql::index(&mut transaction, scratch, pace.helpers()).await?;
+    sql::index(&mut transaction, scratch, throttle.helpers()).await?;
     let indexing = started.elapsed().as_secs_f64();
     let bytes: i64 = sqlx::query_scalar("SELECT pg_total_relation_size($1::regclass)")
         .bind(scratch.table())

@@ -111,9 +111,9 @@ impl Governor {
     }
 }
 
-/// Whether there is anybody to give way to: where nobody feeds what is shown there are no users either.
+/// Whether there is anybody to give way to: somebody feeds what is shown, or commands are stored.
 pub async fn beside_users(place: &Place) -> bool {
-    matches!(live_lag(place).await, Ok(Some(_)))
+    matches!(live_lag(place).await, Ok(Some(_))) || matches!(command_seconds(&place.store).await, Ok(Some(_)))
 }
 
 /// From decision to storage, for the slowest tenth of what was stored in the last two seconds; nothing where nothing was.

@@ -436,10 +436,15 @@ async fn a_rebuild_gives_way_while_commands_take_longer_and_takes_up_its_pace_ag
         command_that_took(&databases, &mut history, n, if n < 40 { 2 } else { 500 }).await;
         n += 1;
         reasons.extend(progress.snapshot().slowed_by);
-        throttle.share() < 0.3 && reasons.iter().any(|reason| reason.contains("commands take"))
+        throttle.share() < throttle.usual_share() / 2.0 && reasons.iter().any(|reason| reason.contains("commands take"))
     })
     .await;
-    eventually("the pace to be raised", async || throttle.share() >= 1.0).await;
-    eventually("the reason to be gone", async || progress.snapshot().slowed_by.is_none()).await;
+    // Somebody was there: it leaves them most of the machine, however quiet it is.
+    assert!(throttle.usual_share() < 0.5);
+    eventually("the pace to be raised", async || throttle.share() >= throttle.usual_share()).await;
+    eventually("the reason to be another", async || {
+        progress.snapshot().slowed_by.is_some_and(|reason| reason.contains("live work"))
+    })
+    .await;
     drop(governing);
 }

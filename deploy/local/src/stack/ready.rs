@@ -96,7 +96,8 @@ mod tests {
 
     #[test]
     fn a_message_of_a_failed_start_shows_its_last_lines() {
-        let log: String = (1..=20).map(|number| format!("line {number}\n")).collect();
+        let lines: Vec<String> = (1..=20).map(|number| format!("line {number}")).collect();
+        let log = lines.join("\n");
         let shown = last_lines(&log);
         assert!(shown.starts_with("\n    line 6\n") && shown.ends_with("line 20"), "{shown}");
         assert_eq!(last_lines(""), "nothing");

@@ -244,8 +244,10 @@ fn text(snapshot: &Snapshot) -> String {
         Phase::Done => format!("done: {events} events, {rows} rows"),
     };
     match &snapshot.slowed_by {
-        Some(reason) => format!("{text}; at {:.0} % of the pace: {reason}", share * 100.0),
-        None => text,
+        Some(reason) if snapshot.phase == Phase::Filling => {
+            format!("{text}; at {:.0} % of the pace: {reason}", share * 100.0)
+        }
+        _ => text,
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     athlete::{AthleteRegistered, ProfileUpdated},
     event_type::EventType,
     ids::AthleteId,
+    measurement::MeasurementRecorded,
     upcast::{self, Upcaster},
     workout::{WorkoutDeleted, WorkoutEdited, WorkoutImported, WorkoutLogged},
 };
@@ -21,6 +22,7 @@ pub enum Event {
     WorkoutImported(Box<WorkoutImported>),
     WorkoutEdited(Box<WorkoutEdited>),
     WorkoutDeleted(Box<WorkoutDeleted>),
+    MeasurementRecorded(Box<MeasurementRecorded>),
     /// An event whose content was erased; folds pass over it.
     Redacted,
 }
@@ -83,6 +85,7 @@ impl Event {
             EventType::WorkoutImported => Deserialize::deserialize(payload).map(Self::WorkoutImported),
             EventType::WorkoutEdited => Deserialize::deserialize(payload).map(Self::WorkoutEdited),
             EventType::WorkoutDeleted => Deserialize::deserialize(payload).map(Self::WorkoutDeleted),
+            EventType::MeasurementRecorded => Deserialize::deserialize(payload).map(Self::MeasurementRecorded),
             EventType::Redacted => Ok(Self::Redacted),
         }
     }
@@ -96,6 +99,7 @@ impl Event {
             Self::WorkoutImported(event) => Some(event.athlete_id),
             Self::WorkoutEdited(event) => Some(event.athlete_id),
             Self::WorkoutDeleted(event) => Some(event.athlete_id),
+            Self::MeasurementRecorded(event) => Some(event.athlete_id),
             Self::Redacted => None,
         }
     }

@@ -15,18 +15,20 @@ pub enum EventType {
     WorkoutImported,
     WorkoutEdited,
     WorkoutDeleted,
+    MeasurementRecorded,
     Redacted,
 }
 
 impl EventType {
     /// Every type, in the order the events happen to an athlete and their workouts.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::AthleteRegistered,
         Self::ProfileUpdated,
         Self::WorkoutLogged,
         Self::WorkoutImported,
         Self::WorkoutEdited,
         Self::WorkoutDeleted,
+        Self::MeasurementRecorded,
         Self::Redacted,
     ];
 
@@ -39,6 +41,7 @@ impl EventType {
             Self::WorkoutImported => "workout_imported",
             Self::WorkoutEdited => "workout_edited",
             Self::WorkoutDeleted => "workout_deleted",
+            Self::MeasurementRecorded => "measurement_recorded",
             Self::Redacted => "redacted",
         }
     }
@@ -52,6 +55,7 @@ impl EventType {
             "workout_imported" => Self::WorkoutImported,
             "workout_edited" => Self::WorkoutEdited,
             "workout_deleted" => Self::WorkoutDeleted,
+            "measurement_recorded" => Self::MeasurementRecorded,
             "redacted" => Self::Redacted,
             _ => return None,
         })
@@ -65,6 +69,7 @@ impl EventType {
             | Self::WorkoutLogged
             | Self::WorkoutImported
             | Self::WorkoutEdited
+            | Self::MeasurementRecorded
             | Self::Redacted => &[],
             Self::WorkoutDeleted => workout::upcasts::WORKOUT_DELETED,
         }

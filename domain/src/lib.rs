@@ -1,6 +1,6 @@
 //! The rules of FitTrack: what may happen, and what follows from what happened. Pure: no I/O, no clock, no randomness.
 //!
-//! A command reaches an aggregate ([`athlete`], [`workout`]) as typed [`values`]; `decide` answers with events or a
+//! A command reaches an aggregate ([`athlete`], [`workout`], [`measurement`]) as typed [`values`]; `decide` answers with events or a
 //! named refusal; `apply` folds events into the state the next decision needs. What a watch recorded is read by
 //! [`recording`]. [`event::Event`] is the same set of events as everybody downstream reads it; [`upcast`] makes the newest
 //! version of what was stored in an older one, and shows how to change an event. [`partition`] says in which log partition
@@ -29,6 +29,7 @@ pub mod athlete;
 pub mod event;
 pub mod event_type;
 pub mod ids;
+pub mod measurement;
 pub mod partition;
 pub mod patch;
 pub mod recording;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[error("{0}")]
 pub struct ValueError(pub String);
 
-fn in_range(value: f64, low: f64, high: f64, unit: &str) -> Result<f64, ValueError> {
+pub(crate) fn in_range(value: f64, low: f64, high: f64, unit: &str) -> Result<f64, ValueError> {
     if (low..=high).contains(&value) {
         Ok(value)
     } else {
@@ -19,7 +19,7 @@ fn in_range(value: f64, low: f64, high: f64, unit: &str) -> Result<f64, ValueErr
 }
 
 /// Decimal thousandths kept as an integer, so that sums and differences are exact; JSON sees the decimal number.
-mod thousandths {
+pub(crate) mod thousandths {
     use serde::{Deserialize, Deserializer, Serializer};
 
     #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature serde asks for")]
@@ -33,7 +33,7 @@ mod thousandths {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "a float to integer cast saturates, and limits are checked before")]
-fn to_thousandths(value: f64) -> i64 {
+pub(crate) fn to_thousandths(value: f64) -> i64 {
     (value * 1000.0).round() as i64
 }
 

@@ -12,7 +12,9 @@ mod stored;
 use std::collections::BTreeSet;
 
 use cqrs_es::{Aggregate, DomainEvent, EventEnvelope, persist::SerializedEvent};
-use fittrack_domain::{athlete::Athlete, event::Event, event_type::EventType, upcast, workout::Workout};
+use fittrack_domain::{
+    athlete::Athlete, event::Event, event_type::EventType, measurement::Measurement, upcast, workout::Workout,
+};
 use serde_json::json;
 use stored::{Sample, corpus};
 
@@ -64,7 +66,9 @@ fn every_event_ever_stored_is_read_by_the_aggregates_it_belongs_to() {
             | EventType::WorkoutImported
             | EventType::WorkoutEdited
             | EventType::WorkoutDeleted => assert_read_by::<Workout>(&sample),
+            EventType::MeasurementRecorded => assert_read_by::<Measurement>(&sample),
             EventType::Redacted => {
+                assert_read_by::<Measurement>(&sample);
                 assert_read_by::<Athlete>(&sample);
                 assert_read_by::<Workout>(&sample);
             }

@@ -10,10 +10,12 @@ mod support;
 
 use std::{fs, path::PathBuf};
 
+use chrono::NaiveDate;
 use cqrs_es::DomainEvent;
 use fittrack_domain::{
     athlete::{AthleteEvent, AthleteRegistered, Profile, ProfileUpdated, Sex, Units},
     event::{DecodeError, Event},
+    measurement::{MeasuredValue, MeasurementEvent, MeasurementKind, MeasurementRecorded},
     sport::Sport,
     values::{Energy, Exertion, Power, Visibility},
     workout::{RecordingRef, SetKind, StrengthSet, WorkoutDetails, WorkoutEvent, WorkoutImported},
@@ -153,6 +155,22 @@ fn assert_athlete_event_stored(event: &AthleteEvent, variant: &str) {
 }
 
 #[test]
+fn measurement_recorded_version_1() {
+    for (variant, kind, value) in
+        [("", MeasurementKind::MassKg, 71.25), (".bare", MeasurementKind::MaxHeartRateBpm, 190.0)]
+    {
+        let recorded = MeasurementRecorded {
+            athlete_id: me(),
+            kind,
+            value: MeasuredValue::parse(kind, value).unwrap(),
+            measured_on: NaiveDate::from_ymd_opt(2026, 10, 31).unwrap(),
+        };
+        let downstream = Event::MeasurementRecorded(Box::new(recorded.clone()));
+        assert_stored(&MeasurementEvent::MeasurementRecorded(recorded), variant, &downstream);
+    }
+}
+
+#[test]
 fn athlete_registered_version_1() {
     let registered = |profile| AthleteEvent::AthleteRegistered(AthleteRegistered { athlete_id: me(), profile });
     assert_athlete_event_stored(&registered(full_profile()), "");
@@ -195,6 +213,7 @@ fn workout_deleted_version_2() {
 fn redacted_version_1_is_the_same_in_every_stream() {
     assert_workout_event_stored(&WorkoutEvent::Redacted, "");
     assert_athlete_event_stored(&AthleteEvent::Redacted, "");
+    assert_stored(&MeasurementEvent::Redacted, "", &Event::Redacted);
 }
 
 #[test]

@@ -21,7 +21,7 @@
 //! use projectors::registry::Built;
 //!
 //! let newest: Vec<String> = Built::newest().iter().map(Built::worker).collect();
-//! assert_eq!(newest, ["workouts.v1", "profiles.v1", "totals.v1", "leaderboards.v2"]);
+//! assert_eq!(newest, ["workouts.v1", "profiles.v1", "totals.v1", "leaderboards.v2", "measurements.v1"]);
 //! ```
 //!
 //! # Change a projection: version 2

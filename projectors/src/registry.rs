@@ -16,6 +16,7 @@ use crate::{
     projection::Projection,
     projections::{
         leaderboards::{Leaderboards, LeaderboardsV1},
+        measurements::Measurements,
         profiles::Profiles,
         totals::Totals,
         workouts::Workouts,
@@ -29,12 +30,13 @@ use crate::{
 };
 
 /// Every version of every projection, in the order operators see them; the versions of one in ascending order.
-pub const PROJECTIONS: [Registered; 5] = [
+pub const PROJECTIONS: [Registered; 6] = [
     Registered::of::<Workouts>(),
     Registered::of::<Profiles>(),
     Registered::of::<Totals>(),
     Registered::of::<LeaderboardsV1>(),
     Registered::of::<Leaderboards>(),
+    Registered::of::<Measurements>(),
 ];
 
 /// The road events come by.

@@ -97,7 +97,8 @@ fn check(list: &str, place: &[u8]) -> [u8; CHECK_BYTES] {
     check
 }
 
-fn refused() -> Problem {
+/// What a cursor of another list, or none at all, is answered with.
+pub fn refused() -> Problem {
     Problem::bad_request("query parameter `cursor`: this is no cursor of this list; begin without one")
 }
 

@@ -61,8 +61,7 @@ impl Default for Progress {
             applied: (0..ConsistencyToken::MAX_PARTITIONS).map(|_| AtomicI64::new(0)).collect(),
             as_of_ms: AtomicI64::new(UNKNOWN),
         };
-        let models = [model(), model(), model(), model()];
-        Self { models, partitions: AtomicI32::new(0), moved: Notify::new() }
+        Self { models: std::array::from_fn(|_| model()), partitions: AtomicI32::new(0), moved: Notify::new() }
     }
 }
 

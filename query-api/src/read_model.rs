@@ -12,13 +12,16 @@ pub enum ReadModel {
     Totals,
     /// Scores per board and athlete.
     Leaderboards,
+    /// One row a measurement.
+    Measurements,
 }
 
 impl ReadModel {
     /// Every read model; its place here is its [`ReadModel::index`].
-    pub const ALL: [Self; Self::COUNT] = [Self::Workouts, Self::Profiles, Self::Totals, Self::Leaderboards];
+    pub const ALL: [Self; Self::COUNT] =
+        [Self::Workouts, Self::Profiles, Self::Totals, Self::Leaderboards, Self::Measurements];
     /// How many there are.
-    pub const COUNT: usize = 4;
+    pub const COUNT: usize = 5;
 
     /// The name in notices, checkpoints and table `read_models`.
     pub const fn name(self) -> &'static str {
@@ -27,6 +30,7 @@ impl ReadModel {
             Self::Profiles => "profiles",
             Self::Totals => "totals",
             Self::Leaderboards => "leaderboards",
+            Self::Measurements => "measurements",
         }
     }
 

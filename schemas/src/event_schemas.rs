@@ -8,6 +8,7 @@
 use fittrack_domain::{
     athlete::{AthleteRegistered, ProfileUpdated},
     event_type::EventType,
+    measurement::MeasurementRecorded,
     workout::{WorkoutDeleted, WorkoutEdited, WorkoutImported, WorkoutLogged},
 };
 use schemars::{
@@ -48,6 +49,7 @@ fn schema_of(event_type: EventType) -> EventSchema {
         EventType::WorkoutImported => payload::<WorkoutImported>(),
         EventType::WorkoutEdited => payload::<WorkoutEdited>(),
         EventType::WorkoutDeleted => payload::<WorkoutDeleted>(),
+        EventType::MeasurementRecorded => payload::<MeasurementRecorded>(),
         EventType::Redacted => redacted(),
     };
     finish(event_type.as_str(), event_type.newest_version(), schema)

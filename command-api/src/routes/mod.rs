@@ -6,6 +6,7 @@ mod documentation;
 pub mod fields;
 pub mod idempotency;
 pub mod if_match;
+mod measurements;
 pub mod problems;
 mod profile;
 mod workouts;
@@ -27,6 +28,7 @@ fn table() -> OpenApiRouter<App> {
         .routes(routes!(account::sessions::log_in))
         .routes(routes!(account::jwks::list_keys))
         .routes(routes!(profile::update_profile))
+        .routes(routes!(measurements::record_measurement))
         .routes(routes!(workouts::log::log_workout))
         .routes(routes!(workouts::edit::edit_workout, workouts::delete::delete_workout))
         .routes(with_body_limit(routes!(workouts::import::import_recording), workouts::MAX_UPLOAD_BYTES))

@@ -1,7 +1,7 @@
 //! The kinds of problem only this service has, and how its layers' errors become problems: one exhaustive match for each.
 use std::time::Duration;
 
-use fittrack_domain::{athlete::AthleteRefusal, workout::WorkoutRefusal};
+use fittrack_domain::{athlete::AthleteRefusal, measurement::MeasurementRefusal, workout::WorkoutRefusal};
 use fittrack_runtime::{
     pg,
     problem::{Kind, Problem},
@@ -63,6 +63,14 @@ impl Refusal for AthleteRefusal {
         match self {
             Self::NotFound => Problem::not_found("there is no such athlete"),
             Self::AlreadyRegistered => Problem::conflict("this athlete is already registered"),
+            Self::Invalid { field, must } => invalid(field, must),
+        }
+    }
+}
+
+impl Refusal for MeasurementRefusal {
+    fn problem(self) -> Problem {
+        match self {
             Self::Invalid { field, must } => invalid(field, must),
         }
     }

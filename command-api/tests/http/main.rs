@@ -5,6 +5,7 @@ mod accounts;
 mod bad_input;
 mod idempotency;
 mod imports;
+mod measurements;
 mod profile;
 mod support;
 mod sweeping;

@@ -56,6 +56,10 @@ impl EventRow {
                 Some(format!("{}#{}", text(&recording["original_sha256"])?, recording["leg"]))
             }
             "workout_deleted" => Some(format!("deleted {}", self.aggregate_id)),
+            "measurement_recorded" => {
+                let (owner, day) = (self.owner_id, text(&self.payload["measured_on"])?);
+                Some(format!("measured-{owner}-{day}-{:?}", self.payload["value"].as_f64()?))
+            }
             "athlete_registered" | "profile_updated" => text(&self.payload["profile"]["display_name"]),
             _ => None,
         }

@@ -3,6 +3,7 @@
 //! JSON; not a line of it is shared with the projectors or with the query API.
 
 mod boards;
+mod measurement;
 mod periods;
 mod profile;
 mod totals;
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 pub use boards::{Board, BoardRule, Score, ranked};
+pub use measurement::{Measured, Measurement};
 pub use periods::{board_periods, label_of, starts_on};
 pub use profile::Profile;
 pub use totals::{Day, Sums, by_period};
@@ -25,6 +27,7 @@ use crate::events::EventRow;
 pub struct Model {
     pub workouts: BTreeMap<Uuid, Workout>,
     pub profiles: BTreeMap<Uuid, Profile>,
+    pub measurements: BTreeMap<Measured, Measurement>,
 }
 
 impl Model {
@@ -54,6 +57,9 @@ impl Model {
             }
             "workout_deleted" => {
                 self.workouts.remove(&id);
+            }
+            "measurement_recorded" => {
+                self.measurements.insert(Measured::of(row), Measurement::of(row));
             }
             _ => {}
         }

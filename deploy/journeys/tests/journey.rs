@@ -6,6 +6,7 @@ mod journey {
     mod boards;
     mod idempotency;
     mod imports;
+    mod measurements;
     mod own_writes;
     mod privacy;
     mod totals;

@@ -46,7 +46,7 @@ enum Benchmark {
     Visible,
     /// Cached, authenticated GET against a bare socket.
     Get,
-    /// A backlog of 200,000 events through all four projections; before much else is in the store.
+    /// A backlog of 200,000 events through all projections; before much else is in the store.
     Projecting,
     /// Durable POST /v1/workouts against single-row inserts.
     Post,

@@ -127,7 +127,7 @@ async fn bare_rate(request: &impl Fn(&str) -> Vec<Vec<u8>>) -> Result<f64, Failu
 /// Durable, authenticated POST /v1/workouts against single-row INSERT transactions at 32 connections.
 ///
 /// Twice: with the command side alone (its relay publishes to Kafka all the while; projectors belong to other machines where
-/// such a rate matters), and with the four projections following on the same processors.
+/// such a rate matters), and with all projections following on the same processors.
 pub async fn post(stack: &Stack, repeats: u32) -> Result<Vec<Figure>, Failure> {
     let bench = Bench::new(stack).await?;
     let api = stack.url("command-api")?.trim_start_matches("http://").to_owned();

@@ -12,6 +12,7 @@ use fittrack_domain::{
     aggregate::{Context, Decider},
     athlete::AthleteRefusal,
     ids::{AthleteId, WorkoutId},
+    measurement::MeasurementRefusal,
     recording::Format,
     sport::Sport,
     values::{Distance, Duration, ExerciseName, HeartRate, Text, TimeZone, Visibility},
@@ -138,6 +139,13 @@ impl NamesField for WorkoutRefusal {
             Self::Invalid { field, must } => Some((field, must)),
             _ => None,
         }
+    }
+}
+
+impl NamesField for MeasurementRefusal {
+    fn field(&self) -> Option<(&'static str, &'static str)> {
+        let Self::Invalid { field, must } = self;
+        Some((field, must))
     }
 }
 

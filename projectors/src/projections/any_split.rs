@@ -2,7 +2,7 @@
 //! the events one by one. Rows live in memory here; the same property over Postgres is among the integration tests.
 use std::{collections::BTreeMap, fmt::Debug};
 
-use fittrack_domain::{sport::Sport, values::Visibility};
+use fittrack_domain::{measurement::MeasurementKind, sport::Sport, values::Visibility};
 use fittrack_schemas::envelope::StoredEvent;
 use proptest::prelude::*;
 use uuid::Uuid;
@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{
     given::{History, athlete, metres, run, workout},
     leaderboards::{self, Leaderboards},
+    measurements::{self, Measurements},
     profiles::{self, Profiles},
     totals::{self, Totals},
     workouts::{self, Workouts},
@@ -86,6 +87,14 @@ impl InMemory for Leaderboards {
     }
 }
 
+impl InMemory for Measurements {
+    type Rows = BTreeMap<measurements::Key, measurements::Row>;
+
+    fn write_to(rows: &mut Self::Rows, changes: measurements::Changes) {
+        rows.extend(changes);
+    }
+}
+
 /// One thing an athlete does.
 #[derive(Debug, Clone)]
 enum Deed {
@@ -94,6 +103,7 @@ enum Deed {
     Edit { which: usize, sport: Sport, day: u32, metres: u32, public: bool },
     Retitle { which: usize },
     Delete { which: usize },
+    Measure { day: u32, kg: u32 },
 }
 
 fn deeds() -> impl Strategy<Value = Vec<(u128, Deed)>> {
@@ -106,6 +116,7 @@ fn deeds() -> impl Strategy<Value = Vec<(u128, Deed)>> {
             .prop_map(|(which, sport, day, metres, public)| Deed::Edit { which, sport, day, metres, public }),
         1 => any::<usize>().prop_map(|which| Deed::Retitle { which }),
         2 => any::<usize>().prop_map(|which| Deed::Delete { which }),
+        2 => (1..5_u32, 50..90_u32).prop_map(|(day, kg)| Deed::Measure { day, kg }),
     ];
     prop::collection::vec((0..4_u128, deed), 1..60)
 }
@@ -152,6 +163,10 @@ fn history(deeds: &[(u128, Deed)]) -> History {
             }
             Deed::Delete { which } => {
                 history.delete(any_workout(which));
+            }
+            Deed::Measure { day, kg } => {
+                let measured_on = format!("2026-11-{day:02}").parse().unwrap();
+                history.measure(athlete(*who), MeasurementKind::MassKg, measured_on, f64::from(kg));
             }
         }
     }
@@ -208,6 +223,7 @@ proptest! {
         prop_assert_eq!(as_delivered::<Workouts>(&history, &deliveries), one_by_one::<Workouts>(&history));
         prop_assert_eq!(as_delivered::<Profiles>(&history, &deliveries), one_by_one::<Profiles>(&history));
         prop_assert_eq!(as_delivered::<Totals>(&history, &deliveries), one_by_one::<Totals>(&history));
+        prop_assert_eq!(as_delivered::<Measurements>(&history, &deliveries), one_by_one::<Measurements>(&history));
         prop_assert_eq!(as_delivered::<Leaderboards>(&history, &deliveries), one_by_one::<Leaderboards>(&history));
     }
 }

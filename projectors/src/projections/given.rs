@@ -3,11 +3,12 @@
 #![allow(dead_code, reason = "shared by unit and integration tests, neither of which uses all of it")]
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use fittrack_domain::{
     athlete::{AthleteEvent, AthleteRegistered, Profile, ProfileUpdated},
     event_type::EventType,
     ids::{AthleteId, WorkoutId},
+    measurement::{MeasuredValue, Measurement, MeasurementEvent, MeasurementKind, MeasurementRecorded},
     partition::{DEFAULT_PARTITIONS, partition_of},
     recording::Format,
     sport::Sport,
@@ -113,6 +114,16 @@ impl History {
     pub fn rename(&mut self, owner: Uuid, name: &str) -> &mut Self {
         let updated = ProfileUpdated { athlete_id: AthleteId(owner), profile: profile(name) };
         self.add(owner, "athlete", owner, "profile_updated", &AthleteEvent::ProfileUpdated(updated))
+    }
+
+    /// An athlete records a measurement, or corrects it.
+    pub fn measure(&mut self, owner: Uuid, kind: MeasurementKind, measured_on: NaiveDate, value: f64) -> &mut Self {
+        let athlete_id = AthleteId(owner);
+        let value = MeasuredValue::parse(kind, value).unwrap();
+        let recorded = MeasurementRecorded { athlete_id, kind, value, measured_on };
+        let id = Measurement::stream_id(athlete_id, kind, measured_on);
+        let event = MeasurementEvent::MeasurementRecorded(recorded);
+        self.add(owner, "measurement", id, "measurement_recorded", &event)
     }
 
     /// A workout is logged by hand.

@@ -3,6 +3,7 @@
 mod columns;
 mod copy_row;
 pub mod leaderboards;
+pub mod measurements;
 pub mod profiles;
 pub mod totals;
 pub mod workouts;

@@ -1,9 +1,11 @@
 //! The property of `src/projections/any_split.rs` once more, over Postgres and the real runner, with few cases.
-use fittrack_domain::{sport::Sport, values::Visibility};
+use fittrack_domain::{measurement::MeasurementKind, sport::Sport, values::Visibility};
 use fittrack_schemas::envelope::StoredEvent;
 use projectors::{
     projection::Projection,
-    projections::{leaderboards::Leaderboards, profiles::Profiles, totals::Totals, workouts::Workouts},
+    projections::{
+        leaderboards::Leaderboards, measurements::Measurements, profiles::Profiles, totals::Totals, workouts::Workouts,
+    },
     registry::Road,
 };
 use proptest::{
@@ -25,12 +27,16 @@ fn history(choices: &[u8]) -> History {
     }
     for (n, choice) in (0_u128..).zip(choices) {
         let which = workout(u128::from(*choice) % (n + 1));
-        match choice % 7 {
+        match choice % 8 {
             0 => history.rename(athlete(n % 4), &format!("Name {n}")),
             1 => history.edit(which, |details| details.distance_m = Some(metres(u32::from(*choice) * 10))),
             2 => history.edit(which, |details| details.visibility = Visibility::Private),
             3 => history.delete(which),
             4 => history.import(athlete(n % 4), workout(n), run(|details| details.sport = Sport::Ride)),
+            5 => {
+                let measured_on = format!("2026-10-{:02}", 1 + choice % 3).parse().unwrap();
+                history.measure(athlete(n % 4), MeasurementKind::MassKg, measured_on, f64::from(50 + choice / 4))
+            }
             _ => history.log(athlete(n % 4), workout(n), run(|_| {})),
         };
     }
@@ -68,6 +74,7 @@ fn any_delivery_leaves_the_rows_of_one_undisturbed_reading() {
             calm.eventually_all_at(history.heads()).await;
             running.stop().await;
             deliver::<Workouts>(&wild, &history, &deliveries).await;
+            deliver::<Measurements>(&wild, &history, &deliveries).await;
             deliver::<Profiles>(&wild, &history, &deliveries).await;
             deliver::<Totals>(&wild, &history, &deliveries).await;
             deliver::<Leaderboards>(&wild, &history, &deliveries).await;

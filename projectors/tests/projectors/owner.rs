@@ -1,5 +1,5 @@
 //! One owner's rows made anew, and how a row came about.
-use fittrack_domain::values::Title;
+use fittrack_domain::{measurement::MeasurementKind, values::Title};
 use projectors::{
     audit::{self, Operator},
     explain::{self, ExplainError},
@@ -27,7 +27,9 @@ fn history() -> History {
         .log(athlete(1), workout(3), run(|details| details.started_at = "2026-10-01T07:00:00Z".parse().unwrap()))
         .edit(workout(1), |details| details.title = Some(Title::parse("Along the canal").unwrap()))
         .rename(athlete(1), "Anne")
-        .delete(workout(3));
+        .delete(workout(3))
+        .measure(athlete(1), MeasurementKind::MassKg, "2026-10-31".parse().unwrap(), 71.5)
+        .measure(athlete(2), MeasurementKind::MassKg, "2026-10-31".parse().unwrap(), 80.5);
     history
 }
 
@@ -58,6 +60,7 @@ async fn damaged_rows_of_an_owner_are_found_and_mended_and_others_are_left_alone
     databases.execute("UPDATE totals_v1.totals SET distance_mm = distance_mm + 1").await;
     databases.execute("DELETE FROM workouts_v1.workouts").await;
     databases.execute("UPDATE leaderboards_v2.leaderboards SET workouts = 7").await;
+    databases.execute("UPDATE measurements_v1.measurements SET value_thousandths = 0").await;
     databases.execute("UPDATE profiles_v1.profiles SET display_name = 'Nobody'").await;
     let damaged = databases.all_rows().await;
     for built in Built::newest() {

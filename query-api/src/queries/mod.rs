@@ -2,6 +2,7 @@
 //! Who may see a row is said in its `WHERE`, never afterwards.
 pub mod checkpoints;
 pub mod leaderboards;
+pub mod measurements;
 pub mod profiles;
 pub mod recordings;
 pub mod totals;

@@ -1,4 +1,5 @@
 //! From the read models' whole numbers of small units to the decimals of the API, and the words of enumerations for its description.
+use fittrack_domain::measurement::MeasurementKind;
 use fittrack_domain::recording::Field;
 use fittrack_domain::sport::Sport;
 use utoipa::openapi::RefOr;
@@ -22,6 +23,11 @@ pub fn board_sport_schema() -> RefOr<Schema> {
 /// The schema of who may see something.
 pub fn visibility_schema() -> RefOr<Schema> {
     words(["private", "followers", "public"])
+}
+
+/// The schema of what can be measured of an athlete.
+pub fn measurement_kind_schema() -> RefOr<Schema> {
+    words(MeasurementKind::ALL.map(MeasurementKind::as_str))
 }
 
 /// The schema of the forms of uploaded files.

@@ -17,6 +17,7 @@ mod athlete;
 mod leaderboard;
 mod leaderboard_me;
 mod me;
+mod measurements;
 mod original;
 mod recording;
 mod totals;
@@ -26,6 +27,7 @@ mod workouts;
 fn table() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(crate::openapi::frame())
         .routes(routes!(me::get_me))
+        .routes(routes!(measurements::list_measurements))
         .routes(routes!(athlete::get_athlete))
         .routes(routes!(workouts::list_workouts))
         .routes(routes!(workout::get_workout))

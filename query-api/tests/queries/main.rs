@@ -5,6 +5,7 @@ mod caching;
 mod changes;
 mod consistency;
 mod leaderboards;
+mod measurements;
 mod paging;
 mod recordings;
 mod stage;

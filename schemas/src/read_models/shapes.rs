@@ -73,6 +73,13 @@ pub const SHAPES: &[Shape] = &[
         indexes: include_str!("../../read-models/shapes/leaderboards_v2.indexes.sql"),
         differences: &[MOVING_TIME, A_MINUTE_AT_LEAST],
     },
+    Shape {
+        read_model: "measurements",
+        version: 1,
+        table: include_str!("../../read-models/shapes/measurements_v1.table.sql"),
+        indexes: include_str!("../../read-models/shapes/measurements_v1.indexes.sql"),
+        differences: &[],
+    },
 ];
 
 const MOVING_TIME: Difference =

@@ -18,7 +18,9 @@ mod shape;
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use compatibility::{Verdict, verdict};
-use fittrack_domain::{athlete::AthleteEvent, event_type::EventType, workout::WorkoutEvent};
+use fittrack_domain::{
+    athlete::AthleteEvent, event_type::EventType, measurement::MeasurementEvent, workout::WorkoutEvent,
+};
 use fittrack_schemas::event_schemas::{EventSchema, event_schemas};
 use schemars::JsonSchema;
 use serde_json::{Value, json};
@@ -95,7 +97,8 @@ fn the_schema_of_every_version_there_ever_was_is_committed() {
 
 #[test]
 fn every_event_of_every_aggregate_has_a_schema() {
-    let happens: BTreeSet<String> = types_of::<AthleteEvent>().chain(types_of::<WorkoutEvent>()).collect();
+    let happens: BTreeSet<String> =
+        types_of::<AthleteEvent>().chain(types_of::<WorkoutEvent>()).chain(types_of::<MeasurementEvent>()).collect();
     let described: BTreeSet<String> = event_schemas().iter().map(|schema| schema.event_type.to_owned()).collect();
     assert_eq!(described, happens);
 }

@@ -1,4 +1,4 @@
-//! I6, in the database: the rows of the four read models are what the model makes of the log, no more and no less.
+//! I6, in the database: the rows of the read models are what the model makes of the log, no more and no less.
 //! Looks at what readers are shown, through the same views, and holds boards against the rule of the version shown.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::Findings;
 use crate::failure::{Failure, Result};
-use crate::model::{Board, BoardRule, Day, Model, Profile, Score, Sums, Workout, board_periods};
+use crate::model::{Board, BoardRule, Day, Measured, Measurement, Model, Profile, Score, Sums, Workout, board_periods};
 use crate::stack::TestStack;
 
 const SHOWN_VERSION: &str = "SELECT version FROM read_models WHERE name = 'leaderboards'";
@@ -20,11 +20,12 @@ pub async fn shown_rule(stack: &TestStack) -> Result<BoardRule> {
     BoardRule::of_version(version).ok_or_else(|| Failure::new(format!("no rule is known for version {version}")))
 }
 
-/// Compares all four, boards by the rule of the version that is shown.
+/// Compares all of them, boards by the rule of the version that is shown.
 pub async fn check(stack: &TestStack, model: &Model, rule: BoardRule, findings: &mut Findings) -> Result<()> {
     let mut database = stack.read_models().await?;
     compare("workouts", &model.workouts, &workouts(&mut database).await?, findings);
     compare("profiles", &model.profiles, &profiles(&mut database).await?, findings);
+    compare("measurements", &model.measurements, &measurements(&mut database).await?, findings);
     compare("totals", &model.totals(), &totals(&mut database, findings).await?, findings);
     let boards = flat(model.boards(rule));
     compare("leaderboards", &boards, &leaderboards(&mut database, rule, findings).await?, findings);
@@ -136,6 +137,18 @@ async fn profiles(database: &mut PgConnection) -> Result<BTreeMap<Uuid, Profile>
         default_visibility: row.default_visibility,
     };
     Ok(rows.into_iter().map(|row| (row.athlete_id, profile(row))).collect())
+}
+
+async fn measurements(database: &mut PgConnection) -> Result<BTreeMap<Measured, Measurement>> {
+    let all = "SELECT athlete_id, measured_on::text, kind, version, value_thousandths FROM measurements";
+    let rows: Vec<(Uuid, String, String, i64, i64)> = sqlx::query_as(all).fetch_all(database).await?;
+    let measurement = |(athlete_id, measured_on, kind, version, thousandths)| {
+        let measured = Measured { athlete_id, measured_on, kind };
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+        let value = thousandths as f64 / 1000.0;
+        (measured, Measurement { version, value })
+    };
+    Ok(rows.into_iter().map(measurement).collect())
 }
 
 #[derive(FromRow)]

@@ -104,6 +104,14 @@ pub fn import(random: &mut StdRng, nth: u32) -> Option<Marked> {
     Some(Marked { call: call.key(format!("import-{digest}")), mark: format!("{digest}#0") })
 }
 
+/// A mass on some day of a month, which corrects what another writer has measured on that day; the value is this call's alone.
+pub fn measure(random: &mut StdRng, athlete_id: Uuid, nth: u32) -> Marked {
+    let value = f64::from(20_000 + nth) / 1000.0;
+    let measured_on = format!("2025-06-{:02}", random.random_range(1..=28));
+    let body = json!({"kind": "mass_kg", "value": value, "measured_on": measured_on});
+    marked(Call::post("/v1/me/measurements").json(&body), format!("measured-{athlete_id}-{measured_on}-{value:?}"))
+}
+
 /// A new name for the athlete.
 pub fn rename(mark: String) -> Marked {
     marked(Call::patch("/v1/me/profile").merge_patch(&json!({"display_name": mark})), mark)

@@ -100,6 +100,10 @@ impl Writer {
             37 => return (requests::rename(mark), About::Nothing),
             38 => return (requests::register(mark), About::Somebody),
             39..42 => return (requests::impossible(&mut self.random, mark), About::Nothing),
+            42..44 => {
+                let nth = u32::try_from(self.number).unwrap_or_default() % 16 * 20_000 + self.asked % 20_000;
+                return (requests::measure(&mut self.random, self.athlete.id, nth), About::Nothing);
+            }
             _ => {}
         }
         (requests::log(&mut self.random, mark), About::New)

@@ -64,6 +64,7 @@ impl Projection for Profiles {
             | Event::WorkoutImported(_)
             | Event::WorkoutEdited(_)
             | Event::WorkoutDeleted(_)
+            | Event::MeasurementRecorded(_)
             | Event::Redacted => {}
         }
         Ok(())

@@ -72,7 +72,10 @@ impl Projection for Totals {
                 count(changes, edited.athlete_id.0, &edited.after.facts(), 1)
             }
             Event::WorkoutDeleted(deleted) => count(changes, deleted.athlete_id.0, &deleted.before, -1),
-            Event::AthleteRegistered(_) | Event::ProfileUpdated(_) | Event::Redacted => Ok(()),
+            Event::AthleteRegistered(_)
+            | Event::ProfileUpdated(_)
+            | Event::MeasurementRecorded(_)
+            | Event::Redacted => Ok(()),
         }
     }
 

@@ -86,7 +86,10 @@ impl Projection for Workouts {
             Event::WorkoutDeleted(deleted) => {
                 changes.insert(deleted.workout_id.0, None);
             }
-            Event::AthleteRegistered(_) | Event::ProfileUpdated(_) | Event::Redacted => {}
+            Event::AthleteRegistered(_)
+            | Event::ProfileUpdated(_)
+            | Event::MeasurementRecorded(_)
+            | Event::Redacted => {}
         }
         Ok(())
     }

@@ -1,0 +1,71 @@
+//! The list of measurements: newest day first, page by page, filtered, and its owner's alone.
+use serde_json::json;
+
+use crate::stage::{Athlete, Stage};
+
+async fn measured(stage: &Stage, athlete: &Athlete, kind: &str, day: &str, thousandths: i64) {
+    let insert = "INSERT INTO measurements_v1.measurements (athlete_id, kind, measured_on, version, value_thousandths, recorded_at)
+                  VALUES ($1, $2, $3::date, 1, $4, now())";
+    let query = sqlx::query(insert).bind(athlete.id).bind(kind).bind(day.parse::<chrono::NaiveDate>().unwrap());
+    query.bind(thousandths).execute(&stage.read_models).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_walk_meets_each_of_ones_own_once_newest_day_first() {
+    let stage = Stage::new().await;
+    let (anna, ben) = (stage.athlete("Anna").await, stage.athlete("Ben").await);
+    for day in ["2026-10-01", "2026-10-02", "2026-10-03"] {
+        for kind in ["mass_kg", "max_heart_rate_bpm", "threshold_power_w"] {
+            measured(&stage, &anna, kind, day, 71_250).await;
+        }
+    }
+    measured(&stage, &ben, "mass_kg", "2026-10-02", 80_000).await;
+    let mut path = "/v1/me/measurements?limit=2".to_owned();
+    let mut walked = Vec::new();
+    loop {
+        let reply = stage.get(&path, &anna).await;
+        assert_eq!(reply.status, 200);
+        let page = reply.json();
+        walked.extend(page["items"].as_array().unwrap().clone());
+        let Some(cursor) = page["next"].as_str() else { break };
+        path = format!("/v1/me/measurements?limit=2&cursor={cursor}");
+    }
+    let keys: Vec<_> = walked.iter().map(|one| (one["measured_on"].clone(), one["kind"].clone())).collect();
+    let kinds = ["threshold_power_w", "max_heart_rate_bpm", "mass_kg"];
+    let expected: Vec<_> = ["2026-10-03", "2026-10-02", "2026-10-01"]
+        .iter()
+        .flat_map(|day| kinds.iter().map(move |kind| (json!(day), json!(kind))))
+        .collect();
+    assert_eq!(keys, expected);
+    assert_eq!(walked[0]["value"], json!(71.25));
+}
+
+#[tokio::test]
+async fn filters_are_kind_and_days_and_a_cursor_belongs_to_them() {
+    let stage = Stage::new().await;
+    let anna = stage.athlete("Anna").await;
+    for (kind, day) in [("mass_kg", "2026-10-01"), ("mass_kg", "2026-10-02"), ("max_heart_rate_bpm", "2026-10-02")] {
+        measured(&stage, &anna, kind, day, 100_000).await;
+    }
+    for (query, found) in [
+        ("kind=mass_kg", 2),
+        ("from=2026-10-02", 2),
+        ("to=2026-10-01", 1),
+        ("kind=mass_kg&from=2026-10-02&to=2026-10-02", 1),
+        ("kind=threshold_power_w", 0),
+    ] {
+        let reply = stage.get(&format!("/v1/me/measurements?{query}"), &anna).await;
+        assert_eq!((reply.status.as_u16(), reply.items("kind").len()), (200, found), "{query}");
+    }
+    let first = stage.get("/v1/me/measurements?limit=1", &anna).await.json();
+    let cursor = first["next"].as_str().unwrap();
+    for (query, status) in [
+        (format!("limit=1&cursor={cursor}"), 200),
+        (format!("kind=mass_kg&cursor={cursor}"), 400),
+        ("kind=mass".to_owned(), 400),
+        ("from=2026-1-1".to_owned(), 400),
+        ("owner=x".to_owned(), 400),
+    ] {
+        assert_eq!(stage.get(&format!("/v1/me/measurements?{query}"), &anna).await.status, status, "{query}");
+    }
+}

@@ -152,6 +152,7 @@ mod tests {
             for status in ["304", "400", "401", "404", "503"] {
                 assert_eq!(get["responses"][status].is_object(), path != "/openapi.json", "{path} {status}");
             }
+            assert!(get["x-rate-limit-class"].is_string(), "{path} is in no class: see routes::table");
         }
     }
 }

@@ -131,6 +131,10 @@ mod tests {
         for (path, operations) in paths {
             for (method, operation) in operations.as_object().unwrap() {
                 assert!(operation["operationId"].is_string(), "{method} {path}");
+                assert!(
+                    operation["x-rate-limit-class"].is_string(),
+                    "{method} {path} is in no class: see routes::table"
+                );
                 let changes_something = method != "get";
                 assert_eq!(operation["responses"]["503"].is_object(), changes_something, "{method} {path}");
             }

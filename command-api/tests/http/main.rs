@@ -2,6 +2,7 @@
 //! Run through `deploy/fittrack test`, which starts Postgres and says where it is.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 mod accounts;
+mod allowances;
 mod bad_input;
 mod idempotency;
 mod imports;

@@ -13,11 +13,12 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::edge::BodyRead;
 use crate::problem::{Problem, kinds};
 
 mod refusal;
 
-/// How long a small body may take to arrive.
+/// How long a small body may take to arrive where no edge says so.
 const BODY_READ: Duration = Duration::from_secs(15);
 /// How long an upload may take to arrive.
 const UPLOAD_READ: Duration = Duration::from_secs(60);
@@ -54,7 +55,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         require_type(request.headers(), JSON)?;
-        let body = read_body(request, BODY_READ).await?;
+        let body = read_small_body(request).await?;
         parse_json(&body).map(Self)
     }
 }
@@ -65,7 +66,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for MergePatch<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         const ACCEPTED: HeaderValue = HeaderValue::from_static(MERGE_PATCH);
         require_type(request.headers(), MERGE_PATCH).map_err(|problem| problem.header(ACCEPT_PATCH, ACCEPTED))?;
-        let body = read_body(request, BODY_READ).await?;
+        let body = read_small_body(request).await?;
         parse_json(&body).map(Self)
     }
 }
@@ -102,6 +103,12 @@ impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         axum::Json(self.0).into_response()
     }
+}
+
+/// Reads a body as [`read_body`] does, within the time the edge gives to small ones.
+pub async fn read_small_body(request: Request) -> Result<Bytes, Problem> {
+    let within = request.extensions().get::<BodyRead>().map_or(BODY_READ, |given| given.0);
+    read_body(request, within).await
 }
 
 /// Reads a whole body within the route's limit and the given time: 413 where it is longer, 400 where it breaks off or is late.

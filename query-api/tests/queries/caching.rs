@@ -2,6 +2,7 @@
 use axum::Router;
 use axum::http::Method;
 use fittrack_domain::partition::{DEFAULT_PARTITIONS, partition_of};
+use fittrack_runtime::edge::Edge;
 use fittrack_schemas::notice::ChangeNotice;
 
 use query_api::ready::ReadyFirst;
@@ -117,7 +118,7 @@ async fn a_kept_answer_needs_no_router_and_everything_else_does() {
         routed.push(stage.get(path, &anna).await);
     }
     // Behind this one there is nothing: what is not ready is answered 404.
-    stage.router = ReadyFirst::new(stage.app.clone(), Router::new());
+    stage.router = ReadyFirst::new(stage.app.clone(), Edge::default(), Router::new());
     for (path, routed) in paths.iter().zip(routed) {
         let ready = stage.get(path, &anna).await;
         assert_eq!((ready.status, &ready.body), (routed.status, &routed.body), "{path}");

@@ -80,6 +80,8 @@ catalogue! {
         "A change must name the version it is based on: send the `ETag` last read as `If-Match`.";
     TOO_MANY_REQUESTS 429 "too-many-requests" "Too many requests"
         "The caller's allowance is used up; try again after `Retry-After` seconds.";
+    QUOTA_EXCEEDED 429 "quota-exceeded" "The allowance is used up"
+        "More requests of one kind came than the caller may make; `violated-policies` names the allowance, `RateLimit-Policy` says how much it is. Wait `Retry-After` seconds.";
     INTERNAL 500 "internal" "Internal error"
         "A fault on our side; it has been logged under the trace id. The request may be retried with the same idempotency key.";
     UNAVAILABLE 503 "unavailable" "Temporarily unavailable"

@@ -8,6 +8,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 
+mod connections;
+mod quotas;
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Running {
@@ -84,7 +87,8 @@ async fn every_answer_has_the_security_headers_and_continues_the_trace() {
         assert_eq!(headers["x-frame-options"], "DENY");
         assert_eq!(headers["referrer-policy"], "no-referrer");
         assert_eq!(headers["content-security-policy"], "default-src 'none'; frame-ancestors 'none'");
-        assert!(!headers.contains_key("server"));
+        assert!(!headers.contains_key("server") && !headers.contains_key("strict-transport-security"));
+        assert_eq!(headers["cache-control"], "no-store", "nobody said it may be kept: {path}");
         let traceparent = headers["traceparent"].to_str().unwrap();
         assert!(traceparent.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{traceparent}");
         assert!(!traceparent.contains("00f067aa0ba902b7"));
@@ -161,8 +165,8 @@ async fn a_read_that_takes_too_long_is_504_and_a_command_is_left_alone() {
             "done"
         }),
     );
-    let limits = PublicLimits { read_handler: Duration::from_millis(5), ..PublicLimits::default() };
-    let server = Running::start(public_layers_with(slow, limits), ServerLimits::default()).await;
+    let edge = Edge::unlimited(PublicLimits { read_handler: Duration::from_millis(5), ..PublicLimits::default() });
+    let server = Running::start(public_layers_behind(&edge, slow), ServerLimits::default()).await;
     let client = reqwest::Client::new();
     let read = client.get(server.url("/slow")).send().await.unwrap();
     assert_eq!(read.status(), 504);

@@ -8,7 +8,7 @@ use fittrack_runtime::{
         ConfigErrors, KAFKA_BROKERS, LISTEN, LOG, LOG_FORMAT, PRIVATE_LISTEN, Secret, Setting, Source, TOKEN_AUDIENCE,
         TOKEN_ISSUER,
     },
-    edge::{CONNECTIONS_PER_ADDRESS, EdgeSettings, RATE_LIMITS, TLS_IN_FRONT, TRUSTED_PROXIES},
+    edge::{CONNECTIONS_PER_ADDRESS, CORS_ORIGINS, EdgeSettings, RATE_LIMITS, TLS_IN_FRONT, TRUSTED_PROXIES},
     keys::SigningKey,
     process::CommonSettings,
 };
@@ -103,6 +103,7 @@ pub const SETTINGS: &[Setting] = &[
     TRUSTED_PROXIES,
     CONNECTIONS_PER_ADDRESS,
     RATE_LIMITS,
+    CORS_ORIGINS,
     TLS_IN_FRONT,
 ];
 

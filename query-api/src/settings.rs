@@ -5,7 +5,9 @@ use fittrack_runtime::config::{
     ConfigErrors, KAFKA_BROKERS, LISTEN, LOG, LOG_FORMAT, PRIVATE_LISTEN, Secret, Setting, Source, TOKEN_AUDIENCE,
     TOKEN_ISSUER,
 };
-use fittrack_runtime::edge::{CONNECTIONS_PER_ADDRESS, EdgeSettings, RATE_LIMITS, TLS_IN_FRONT, TRUSTED_PROXIES};
+use fittrack_runtime::edge::{
+    CONNECTIONS_PER_ADDRESS, CORS_ORIGINS, EdgeSettings, RATE_LIMITS, TLS_IN_FRONT, TRUSTED_PROXIES,
+};
 use fittrack_runtime::process::CommonSettings;
 
 const READ_MODELS_URL: Setting = Setting::required(
@@ -48,6 +50,7 @@ pub const SETTINGS: &[Setting] = &[
     TRUSTED_PROXIES,
     CONNECTIONS_PER_ADDRESS,
     RATE_LIMITS,
+    CORS_ORIGINS,
     TLS_IN_FRONT,
 ];
 

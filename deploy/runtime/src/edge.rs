@@ -1,5 +1,5 @@
 //! The one layer around every public route: who asks and how much, trace, limits, panics, timeouts, metrics, security headers,
-//! and errors as problem documents. Written as a single service because a stack of ready-made ones costs as much
+//! other origins, and errors as problem documents. Written as a single service because a stack of ready-made ones costs as much
 //! as answering from the cache.
 
 use std::convert::Infallible;
@@ -27,6 +27,7 @@ use uuid::Uuid;
 
 use crate::auth::Verifier;
 use crate::client_address::{ClientAddress, Peer};
+use crate::cors::Crossing;
 use crate::http_metrics::HttpMetrics;
 use crate::linger::Rest;
 use crate::problem::{CATALOGUE, Kind, PROBLEM_JSON, Problem, ProblemCause, kinds};
@@ -36,7 +37,9 @@ use crate::trace::{self, Instance, RequestContext, TraceContext};
 
 mod settings;
 
-pub use settings::{CONNECTIONS_PER_ADDRESS, EdgeSettings, PublicLimits, RATE_LIMITS, TLS_IN_FRONT, TRUSTED_PROXIES};
+pub use settings::{
+    CONNECTIONS_PER_ADDRESS, CORS_ORIGINS, EdgeSettings, PublicLimits, RATE_LIMITS, TLS_IN_FRONT, TRUSTED_PROXIES,
+};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// The label of requests that match no route.
@@ -110,8 +113,9 @@ impl Edge {
         if allowance.as_ref().is_some_and(Allowance::is_refused) {
             return None;
         }
+        let crossing = self.0.settings.cors_origins.crossing(method, headers);
         let mut response = answer();
-        let completion = Completion { trace: trace_of(headers), started, allowance };
+        let completion = Completion { trace: trace_of(headers), started, allowance, crossing };
         self.0.finish(method, route, completion, &mut response);
         Some(response)
     }
@@ -155,6 +159,7 @@ where
         let client = edge.client_of(&mut request);
         let seen = Seen { edge, method, route };
         let allowance = seen.allowance(request.headers(), client, started);
+        let crossing = seen.edge.settings.cors_origins.crossing(&seen.method, request.headers());
         let context = RequestContext { trace, instance: Instance::Uri(request.uri().clone()) };
         // At the default level this span is disabled and free; the trace id reaches every line through the task-local context.
         let span = tracing::debug_span!("request", trace_id = %trace, method = %seen.method, route = seen.route());
@@ -174,7 +179,7 @@ where
                 Ok(answer) => seen.guarded(answer).await,
                 Err(refusal) => refusal.into_response(),
             };
-            let completion = Completion { trace, started, allowance };
+            let completion = Completion { trace, started, allowance, crossing };
             seen.edge.finish(&seen.method, seen.route(), completion, &mut response);
             if let Some(rest) = rest {
                 rest.discard(limits.linger).await;
@@ -194,6 +199,7 @@ struct Completion {
     trace: TraceContext,
     started: Instant,
     allowance: Option<Allowance>,
+    crossing: Option<Crossing>,
 }
 
 /// What the layer remembers of a request while it is served.
@@ -279,6 +285,9 @@ impl Parts {
         }
         if let Some(allowance) = completion.allowance {
             allowance.tell(headers);
+        }
+        if let Some(crossing) = completion.crossing {
+            crossing.tell(headers);
         }
     }
 }

@@ -2,7 +2,7 @@
 //! It sits under the three services (`command-api`, `projectors`, `query-api`) and knows nothing of what they decide or store.
 //!
 //! In reading order: a process reads its settings ([`config`]), starts ([`process`]: [`telemetry`], [`shutdown`], [`private`]), serves
-//! ([`server`] behind its [`edge`], with [`client_address`], [`rate_limit`], [`trace`], [`problem`], [`json`], [`auth`] and [`keys`]) and talks to its databases and broker ([`pg`], [`kafka`],
+//! ([`server`] behind its [`edge`], with [`client_address`], [`rate_limit`], [`cors`], [`trace`], [`problem`], [`json`], [`auth`] and [`keys`]) and talks to its databases and broker ([`pg`], [`kafka`],
 //! [`lease`], [`backoff`]). Time is read in [`clock`] alone.
 
 pub mod auth;
@@ -10,6 +10,7 @@ pub mod backoff;
 pub mod client_address;
 pub mod clock;
 pub mod config;
+pub mod cors;
 mod crowd;
 pub mod edge;
 mod http_metrics;

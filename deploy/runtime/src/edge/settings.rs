@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use crate::client_address::TrustedProxies;
 use crate::config::{Setting, Source};
+use crate::cors::CorsOrigins;
 use crate::rate_limit::RateLimits;
 use crate::server::ServerLimits;
 
@@ -19,6 +20,12 @@ pub const RATE_LIMITS: Setting = Setting::with_default(
     "requests of one athlete by class of route, as quota/window:burst, in each process; an unknown caller's address has ten times \
      as much, except of auth; `off` counts nothing",
     "write=20/1s:100",
+);
+/// The pages of other origins.
+pub const CORS_ORIGINS: Setting = Setting::optional(
+    "FITTRACK_CORS_ORIGINS",
+    "origins whose pages may call the API from a browser, exactly as browsers send them",
+    "https://app.example.org,http://localhost:5173",
 );
 /// The connections of one address.
 pub const CONNECTIONS_PER_ADDRESS: Setting = Setting::with_default(
@@ -74,6 +81,8 @@ pub struct EdgeSettings {
     pub rate_limits: RateLimits,
     /// Whose word on a client's address is taken.
     pub trusted_proxies: TrustedProxies,
+    /// Whose pages may call.
+    pub cors_origins: CorsOrigins,
     /// Open connections of one address.
     pub connections_per_address: usize,
 }
@@ -85,6 +94,7 @@ impl Default for EdgeSettings {
             limits: PublicLimits::default(),
             rate_limits: RateLimits::OFF,
             trusted_proxies: TrustedProxies::default(),
+            cors_origins: CorsOrigins::default(),
             connections_per_address: ServerLimits::default().max_connections_per_address,
         }
     }
@@ -92,7 +102,8 @@ impl Default for EdgeSettings {
 
 impl EdgeSettings {
     /// Their declarations, for a service's one documented list.
-    pub const SETTINGS: &[Setting] = &[TRUSTED_PROXIES, RATE_LIMITS, CONNECTIONS_PER_ADDRESS, TLS_IN_FRONT];
+    pub const SETTINGS: &[Setting] =
+        &[TRUSTED_PROXIES, RATE_LIMITS, CORS_ORIGINS, CONNECTIONS_PER_ADDRESS, TLS_IN_FRONT];
 
     /// Reads them.
     pub fn read(source: &mut Source) -> Self {
@@ -102,6 +113,7 @@ impl EdgeSettings {
             limits: PublicLimits { hsts, ..defaults.limits },
             rate_limits: source.parsed(&RATE_LIMITS, RateLimits::PRODUCTION),
             trusted_proxies: source.parsed(&TRUSTED_PROXIES, defaults.trusted_proxies),
+            cors_origins: source.parsed(&CORS_ORIGINS, defaults.cors_origins),
             connections_per_address: source.parsed(&CONNECTIONS_PER_ADDRESS, defaults.connections_per_address),
         }
     }
@@ -133,6 +145,7 @@ mod tests {
         let all_wrong = [
             ("FITTRACK_RATE_LIMITS", "write=much"),
             ("FITTRACK_TRUSTED_PROXIES", "nginx"),
+            ("FITTRACK_CORS_ORIGINS", "*"),
             ("FITTRACK_CONNECTIONS_PER_ADDRESS", "-1"),
         ];
         let refusal = read(&all_wrong).unwrap_err();

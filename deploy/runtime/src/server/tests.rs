@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 
 mod connections;
+mod origins;
 mod quotas;
 
 const PATIENCE: Duration = Duration::from_secs(30);

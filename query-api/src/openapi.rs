@@ -96,6 +96,7 @@ fn complete(operation: &mut Operation) {
         ("400", "A parameter, the cursor or the consistency token is refused, or there is an unknown parameter"),
         ("401", "No access token, or one that is not valid"),
         ("404", "There is no such thing, or none the caller may see"),
+        ("406", "`Accept` does not allow the form the answer has"),
         ("503", "Not now (`not-caught-up` where the consistency token is not reached in time); see `Retry-After`"),
     ] {
         operation.responses.responses.insert(status.to_owned(), problem(description));

@@ -72,6 +72,7 @@ problem_sets! {
     AccountProblems {
         400 "The body is no JSON, or a header cannot be understood",
         401 "The e-mail address or the password is wrong",
+        406 "`Accept` does not allow application/json; nothing was done",
         409 "`email-taken`: the address has an account; or the same request is still being worked on",
         413 "The body is longer than 64 KiB",
         415 "The body is not application/json",
@@ -83,6 +84,7 @@ problem_sets! {
         400 "The body is no JSON, or a header cannot be understood",
         401 "No access token, or one that is not valid",
         404 "There is no such thing, or it is somebody else's",
+        406 "`Accept` does not allow application/json; nothing was done",
         409 "Its state does not allow it, or the same request is still being worked on",
         412 "`If-Match` names another version",
         413 "The body is too long",

@@ -30,6 +30,7 @@ use crate::client_address::{ClientAddress, Peer};
 use crate::cors::Crossing;
 use crate::http_metrics::HttpMetrics;
 use crate::linger::Rest;
+use crate::negotiation::Accept;
 use crate::problem::{CATALOGUE, Kind, PROBLEM_JSON, Problem, ProblemCause, kinds};
 use crate::rate_limit::{Allowance, Asker, Limiter, RouteClasses};
 use crate::telemetry::panic_message;
@@ -42,6 +43,7 @@ pub use settings::{
 };
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const JSON: &str = "application/json";
 /// The label of requests that match no route.
 const UNMATCHED: &str = "unmatched";
 
@@ -115,6 +117,9 @@ impl Edge {
         }
         let crossing = self.0.settings.cors_origins.crossing(method, headers);
         let mut response = answer();
+        if Accept::of(headers).is_some_and(|accept| !allows(&accept, &response)) {
+            return None;
+        }
         let completion = Completion { trace: trace_of(headers), started, allowance, crossing };
         self.0.finish(method, route, completion, &mut response);
         Some(response)
@@ -157,7 +162,7 @@ where
         let method = request.method().clone();
         let route = request.extensions().get::<MatchedPath>().cloned();
         let client = edge.client_of(&mut request);
-        let seen = Seen { edge, method, route };
+        let seen = Seen { edge, method, route, accept: Accept::of(request.headers()) };
         let allowance = seen.allowance(request.headers(), client, started);
         let crossing = seen.edge.settings.cors_origins.crossing(&seen.method, request.headers());
         let context = RequestContext { trace, instance: Instance::Uri(request.uri().clone()) };
@@ -207,6 +212,8 @@ struct Seen {
     edge: Arc<Parts>,
     method: Method,
     route: Option<MatchedPath>,
+    /// What the client takes, where that is not anything.
+    accept: Option<Accept>,
 }
 
 impl Seen {
@@ -224,8 +231,24 @@ impl Seen {
 
     /// Why the request is not served at all.
     fn refusal(&self, request: &Request) -> Option<Problem> {
-        (uri_bytes(request) > self.edge.settings.limits.uri_bytes)
-            .then(|| Problem::new(&kinds::URI_TOO_LONG, "path and query are too long"))
+        if uri_bytes(request) > self.edge.settings.limits.uri_bytes {
+            return Some(Problem::new(&kinds::URI_TOO_LONG, "path and query are too long"));
+        }
+        // A command is refused before it is done; what a read answers is seen when it has.
+        let is_command = self.route.is_some() && !self.method.is_safe();
+        let takes_json = self.accept.as_ref().is_none_or(|accept| accept.allows(JSON));
+        (is_command && !takes_json).then(|| Problem::not_acceptable(format!("the answer is {JSON}")))
+    }
+
+    /// The answer, or 406 where its form is none the client takes. Problems are sent in their only form.
+    fn acceptable(&self, response: Response) -> Response {
+        match &self.accept {
+            Some(accept) if self.is_read() && !allows(accept, &response) => {
+                let form = content_type(&response).unwrap_or(JSON).to_owned();
+                Problem::not_acceptable(format!("the answer is {form}")).into_response()
+            }
+            _ => response,
+        }
     }
 
     /// Turns a panic, a late read and a foreign error into problems.
@@ -243,7 +266,7 @@ impl Seen {
         };
         match outcome {
             Ok(Ok(response)) if is_foreign_error(&response) => as_problem(&response),
-            Ok(Ok(response)) => response,
+            Ok(Ok(response)) => self.acceptable(response),
             Ok(Err(never)) => match never {},
             Err(panic) => Problem::internal(format!("panicked: {}", panic_message(&*panic))).into_response(),
         }
@@ -319,6 +342,14 @@ fn trace_of(headers: &HeaderMap) -> TraceContext {
 
 fn uri_bytes(request: &Request) -> usize {
     request.uri().path_and_query().map_or(0, |path| path.as_str().len())
+}
+
+fn content_type(response: &Response) -> Option<&str> {
+    response.headers().get(CONTENT_TYPE)?.to_str().ok()
+}
+
+fn allows(accept: &Accept, response: &Response) -> bool {
+    !response.status().is_success() || content_type(response).is_none_or(|form| accept.allows(form))
 }
 
 fn late(limit: Duration) -> Response {

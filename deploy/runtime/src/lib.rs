@@ -21,6 +21,7 @@ pub mod keys;
 pub mod lease;
 mod linger;
 mod log_format;
+mod negotiation;
 mod patience;
 pub mod pg;
 pub mod private;

@@ -132,6 +132,32 @@ async fn errors_of_the_router_and_of_libraries_are_problems() {
 }
 
 #[tokio::test]
+async fn a_form_the_client_does_not_take_is_406_and_a_command_is_not_done_for_it() {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    let work = post(async || {
+        DONE.store(true, Ordering::Release);
+        "done"
+    });
+    let server = Running::public(router().route("/work", work)).await;
+    let client = reqwest::Client::new();
+    let ask = async |method: Method, path: &str, accept: &str| {
+        let response = client.request(method, server.url(path)).header("accept", accept).send().await.unwrap();
+        response.status().as_u16()
+    };
+    // `/hello` is plain text.
+    for (accept, status) in
+        [("text/*", 200), ("image/png, */*;q=0.1", 200), ("application/json", 406), ("text/html", 406)]
+    {
+        assert_eq!(ask(Method::GET, "/hello", accept).await, status, "{accept}");
+    }
+    assert_eq!(ask(Method::GET, "/nowhere", "text/html").await, 404, "a problem has one form");
+    assert_eq!(ask(Method::POST, "/work", "text/html").await, 406);
+    assert!(!DONE.load(Ordering::Acquire));
+    assert_eq!(ask(Method::POST, "/work", "application/*").await, 200);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_handler_that_panics_answers_500_and_the_next_request_is_served() {
     let server = Running::public(router()).await;
     let response = reqwest::get(server.url("/panic")).await.unwrap();

@@ -1,8 +1,12 @@
-//! The `OpenAPI` document around the routes: title, security, the problems every command may answer, and `GET /openapi.json`.
+//! The `OpenAPI` document around the routes: title, security, the problems every command may answer, `GET /openapi.json`, and
+//! `GET /problems/{slug}`, to which the `type` of a problem leads.
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
-use fittrack_runtime::problem::{PROBLEM_JSON, ProblemDocument};
+use fittrack_runtime::{
+    json::{Json, Path},
+    problem::{PROBLEM_JSON, Problem, ProblemDocument, ProblemPage, page},
+};
 use utoipa::{
     IntoResponses, OpenApi, ToSchema,
     openapi::{
@@ -29,7 +33,7 @@ pub fn frame() -> utoipa::openapi::OpenApi {
             (name = "account", description = "Registering and signing in"),
             (name = "profile", description = "Who an athlete is to others"),
             (name = "workouts", description = "Logging, importing, editing and deleting workouts"),
-            (name = "documentation", description = "This document"),
+            (name = "documentation", description = "This document, and what each type of problem means"),
         ),
     )]
     struct Frame;
@@ -51,6 +55,23 @@ pub fn frame() -> utoipa::openapi::OpenApi {
 pub async fn show_openapi() -> ([(HeaderName, &'static str); 2], &'static str) {
     static DOCUMENT: LazyLock<String> = LazyLock::new(|| super::openapi().to_pretty_json().unwrap_or_default());
     ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")], DOCUMENT.as_str())
+}
+
+/// A type of problem
+///
+/// What it means and what to do about it. The `type` of every problem document leads here.
+#[utoipa::path(
+    get, path = "/problems/{slug}", operation_id = "show_problem", tag = "documentation", security(()),
+    params(("slug" = String, Path, description = "The last part of the `type`", example = "not-found")),
+    responses(
+        (status = 200, description = "The type", body = ProblemPage),
+        (status = 404, description = "There is no such type", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn show_problem(
+    Path(slug): Path<String>,
+) -> Result<([(HeaderName, &'static str); 1], Json<ProblemPage>), Problem> {
+    Ok(([(CACHE_CONTROL, "public, max-age=300")], Json(page(super::problems::KINDS, &slug)?)))
 }
 
 /// Declares a set of problem responses.
@@ -129,7 +150,7 @@ mod tests {
         let document = serde_json::to_value(crate::routes::openapi()).unwrap();
         assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 8);
+        assert_eq!(paths.len(), 9);
         for (path, operations) in paths {
             for (method, operation) in operations.as_object().unwrap() {
                 assert!(operation["operationId"].is_string(), "{method} {path}");

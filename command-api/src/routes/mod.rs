@@ -35,6 +35,7 @@ fn table() -> OpenApiRouter<App> {
         .routes(limited(Class::Write, routes!(workouts::edit::edit_workout, workouts::delete::delete_workout)))
         .routes(limited(Class::Write, upload(routes!(workouts::import::import_recording))))
         .routes(limited(Class::Read, routes!(documentation::show_openapi)))
+        .routes(limited(Class::Read, routes!(documentation::show_problem)))
 }
 
 /// A route whose bodies are files, longer than others'.

@@ -4,9 +4,12 @@
 mod accounts;
 mod allowances;
 mod bad_input;
+mod every_route;
 mod idempotency;
 mod imports;
 mod profile;
 mod support;
 mod sweeping;
+#[path = "../../../deploy/runtime/testing/walk.rs"]
+mod walk;
 mod workouts;

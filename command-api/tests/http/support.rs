@@ -93,6 +93,11 @@ impl World {
         Self { router: routes::router(app.clone(), &edge), app, store, identity, recordings, databases }
     }
 
+    /// What requests are sent to.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
     pub fn anonymous(&self) -> Client {
         Client { router: self.router.clone(), token: None, athlete_id: Uuid::nil() }
     }
@@ -260,6 +265,11 @@ impl Client {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
         Sending { client: self, request, body: Bytes::new() }
+    }
+
+    /// The token, where there is one.
+    pub fn token(&self) -> &str {
+        self.token.as_deref().unwrap_or_default()
     }
 
     /// The same athlete with another token.

@@ -123,12 +123,13 @@ pub async fn read_body(request: Request, within: Duration) -> Result<Bytes, Prob
     }
 }
 
-/// Parses a JSON body as [`Json`] does, for a body that was read otherwise.
+/// Parses a JSON body as [`Json`] does, for a body that was read otherwise. A body is an object: serde would also take a list
+/// of a struct's fields in their order.
 pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(refusal::of_body)?;
     deserializer.end().map_err(|error| refusal::of_syntax(&error))?;
-    Ok(value)
+    if body.trim_ascii_start().first() == Some(&b'{') { Ok(value) } else { Err(refusal::of_no_object()) }
 }
 
 /// Parses a query string as [`Query`] does.

@@ -13,8 +13,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 mod catalogue;
+mod page;
 
 pub use catalogue::{CATALOGUE, Kind, kinds};
+pub use page::{ProblemPage, page};
 
 use crate::trace;
 

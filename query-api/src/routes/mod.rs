@@ -38,6 +38,7 @@ fn table() -> OpenApiRouter<App> {
         .routes(limited(Class::Read, routes!(leaderboard::get_leaderboard)))
         .routes(limited(Class::Read, routes!(leaderboard_me::get_leaderboard_place)))
         .routes(limited(Class::Read, routes!(crate::openapi::show_openapi)))
+        .routes(limited(Class::Read, routes!(crate::openapi::show_problem)))
 }
 
 /// What stands around the routes.

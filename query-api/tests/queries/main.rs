@@ -5,9 +5,12 @@ mod allowances;
 mod caching;
 mod changes;
 mod consistency;
+mod every_route;
 mod leaderboards;
 mod paging;
 mod recordings;
 mod stage;
 mod totals;
 mod visibility;
+#[path = "../../../deploy/runtime/testing/walk.rs"]
+mod walk;

@@ -99,13 +99,20 @@ impl Ask {
         json::parse_query(self.query())
     }
 
-    /// `Link: <the same query from the cursor on>; rel="next"`.
-    pub fn link_to(&self, cursor: &str) -> Option<HeaderValue> {
-        let path = self.uri.path();
-        let kept = self.query().split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
-        let next = format!("cursor={cursor}");
-        let query: Vec<&str> = kept.chain([next.as_str()]).collect();
-        HeaderValue::try_from(format!("<{path}?{}>; rel=\"next\"", query.join("&"))).ok()
+    /// `Link` of a page: the same query from the cursor on as `next`, where the list goes on, and without one as `first`, where
+    /// this is not the first page.
+    pub fn links(&self, next: Option<&str>) -> Option<HeaderValue> {
+        const CURSOR: &str = "cursor=";
+        let query = || self.query().split('&').filter(|pair| !pair.is_empty());
+        let kept: Vec<&str> = query().filter(|pair| !pair.starts_with(CURSOR)).collect();
+        let link = |query: &[&str], rel: &str| {
+            let mark = if query.is_empty() { "" } else { "?" };
+            format!("<{}{mark}{}>; rel=\"{rel}\"", self.uri.path(), query.join("&"))
+        };
+        let next = next.map(|cursor| link(&[&kept[..], &[&format!("{CURSOR}{cursor}")]].concat(), "next"));
+        let first = query().any(|pair| pair.starts_with(CURSOR)).then(|| link(&kept, "first"));
+        let links: Vec<String> = next.into_iter().chain(first).collect();
+        if links.is_empty() { None } else { HeaderValue::try_from(links.join(", ")).ok() }
     }
 
     fn target(&self) -> &str {
@@ -229,7 +236,7 @@ impl<T: Serialize> Page<T> {
     /// The page as an answer, with its `Link`.
     pub fn answer(&self, ask: &Ask, stamp: Stamp) -> Result<Loaded, Problem> {
         let mut loaded = json_answer(stamp, self)?;
-        loaded.answer.link = self.next.as_deref().and_then(|next| ask.link_to(next));
+        loaded.answer.link = ask.links(self.next.as_deref());
         Ok(loaded)
     }
 }

@@ -7,6 +7,7 @@ mod bad_input;
 mod every_route;
 mod idempotency;
 mod imports;
+mod preconditions;
 mod profile;
 mod support;
 mod sweeping;

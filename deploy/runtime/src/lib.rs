@@ -12,6 +12,7 @@ pub mod clock;
 pub mod config;
 pub mod cors;
 mod crowd;
+pub mod deprecation;
 pub mod edge;
 mod http_metrics;
 pub mod json;

@@ -62,6 +62,8 @@ catalogue! {
         "The answer cannot be given in any of the forms the request's `Accept` allows.";
     CONFLICT 409 "conflict" "Conflict"
         "The present state does not allow it; read the state and decide again.";
+    GONE 410 "gone" "This path has ended"
+        "The path was deprecated and its time is over; the detail names the one to use instead.";
     PRECONDITION_FAILED 412 "precondition-failed" "The version has changed"
         "`If-Match` names a version that is no longer current; read again and repeat the change on top of it.";
     PAYLOAD_TOO_LARGE 413 "payload-too-large" "The body is too large"

@@ -34,6 +34,7 @@ pub mod ask;
 pub mod cache;
 pub mod changes;
 pub mod cli;
+pub mod coded;
 pub mod conditional;
 pub mod cursor;
 pub mod freshness;

@@ -47,7 +47,12 @@ impl ReadyFirst {
         let target = uri.path_and_query()?.as_str();
         let kept_for = |caller| self.app.cache.ready(Key { caller, target });
         let kept = kept_for(Some(caller)).or_else(|| kept_for(None))?;
-        let answer = || respond(&self.app, kept.models, &kept.loaded.answer, none_match);
+        let answer = &kept.loaded.answer;
+        let coding = answer.coded.coding_for(headers);
+        if coding.is_some_and(|coding| !answer.coded.is_quick(coding, &answer.body)) {
+            return None;
+        }
+        let answer = || respond(&self.app, kept.models, answer, coding, none_match);
         self.edge.ready(request, &kept.route, caller, started, answer)
     }
 }

@@ -9,6 +9,7 @@ pub mod auth;
 pub mod backoff;
 pub mod client_address;
 pub mod clock;
+pub mod coding;
 pub mod config;
 pub mod cors;
 mod crowd;

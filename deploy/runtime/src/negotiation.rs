@@ -1,6 +1,6 @@
-//! What a client takes: media types (`Accept`), read as RFC 9110, 12.5 says.
+//! What a client takes: media types (`Accept`) and content codings (`Accept-Encoding`), read as RFC 9110, 12.5 says.
 
-use axum::http::header::ACCEPT;
+use axum::http::header::{ACCEPT, ACCEPT_ENCODING, HeaderName};
 use axum::http::{HeaderMap, HeaderValue};
 
 /// More members than this in one header are no honest question; the rest is not read.
@@ -42,6 +42,31 @@ impl Accept {
     }
 }
 
+/// The first of `ours` among the content codings the client likes best; nothing where it would rather have none.
+pub(crate) fn best_coding<'a>(headers: &HeaderMap, ours: &[&'a str]) -> Option<&'a str> {
+    if !headers.contains_key(ACCEPT_ENCODING) {
+        return None;
+    }
+    let lines = lines(headers, &ACCEPT_ENCODING);
+    let quality_of = |coding: &str| {
+        let named = members(&lines).filter(|(name, _)| name.eq_ignore_ascii_case(coding)).map(|(_, quality)| quality);
+        named.last()
+    };
+    let any = quality_of("*");
+    let plain = quality_of("identity").unwrap_or(0);
+    let liked = ours.iter().filter_map(|coding| Some((quality_of(coding).or(any)?, *coding)));
+    // The first of the best; `max_by_key` would give the last.
+    let best = liked.filter(|(quality, _)| *quality > 0 && *quality >= plain).fold(None, |best, next| match best {
+        Some((quality, _)) if quality >= next.0 => best,
+        _ => Some(next),
+    });
+    best.map(|(_, coding)| coding)
+}
+
+fn lines(headers: &HeaderMap, name: &HeaderName) -> Vec<HeaderValue> {
+    headers.get_all(name).iter().cloned().collect()
+}
+
 /// The members of a list with their weights in thousandths.
 fn members(lines: &[HeaderValue]) -> impl Iterator<Item = (&str, u16)> {
     let members = lines.iter().flat_map(|line| line.to_str().unwrap_or_default().split(','));
@@ -64,8 +89,6 @@ fn thousandths(text: &str) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::HeaderName;
-
     use super::*;
 
     fn headers(name: &HeaderName, lines: &[&str]) -> HeaderMap {
@@ -103,5 +126,28 @@ mod tests {
         }
         let accept = Accept::of(&headers(&ACCEPT, &["application/gpx+xml"])).unwrap();
         assert!(accept.allows("application/gpx+xml; charset=utf-8"));
+    }
+
+    #[test]
+    fn the_coding_a_client_likes_best_is_taken_and_ours_among_equals() {
+        const OURS: &[&str] = &["zstd", "br", "gzip"];
+        for (accept, coding) in [
+            (&[][..], None),
+            (&[""], None),
+            (&["gzip"], Some("gzip")),
+            (&["gzip, deflate, br, zstd"], Some("zstd")),
+            (&["gzip", "br"], Some("br")),
+            (&["gzip;q=1.0, br;q=0.9"], Some("gzip")),
+            (&["GZIP"], Some("gzip")),
+            (&["*"], Some("zstd")),
+            (&["*;q=0.5, zstd;q=0, br;q=0"], Some("gzip")),
+            (&["deflate"], None),
+            (&["identity"], None),
+            (&["identity, gzip;q=0.5"], None),
+            (&["identity;q=0.5, gzip"], Some("gzip")),
+            (&["gzip;q=0"], None),
+        ] {
+            assert_eq!(best_coding(&headers(&ACCEPT_ENCODING, accept), OURS), coding, "{accept:?}");
+        }
     }
 }

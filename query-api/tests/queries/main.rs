@@ -4,6 +4,7 @@
 mod allowances;
 mod caching;
 mod changes;
+mod codings;
 mod consistency;
 mod every_route;
 mod leaderboards;

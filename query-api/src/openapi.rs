@@ -24,7 +24,9 @@ pub fn frame() -> Document {
             title = "FitTrack query API",
             description = "Everything that is read. Every query accepts the consistency token of a command and then shows at \
                 least that write; every answer says in `Freshness` how many milliseconds it may be behind, and has an `ETag` \
-                for `If-None-Match`. Lists go on at `next`. A query's unknown parameters are refused.",
+                for `If-None-Match`. Lists go on at `next`. A query's unknown parameters are refused. Requests \
+                are counted by `x-rate-limit-class`; every answer says in `RateLimit` what is left, and one too many is 429. Long \
+                JSON answers but those with a version as `ETag` come in the coding `Accept-Encoding` likes.",
             license(name = "Apache-2.0", identifier = "Apache-2.0"),
         ),
         servers((url = "/", description = "This service")),

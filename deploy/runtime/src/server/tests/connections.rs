@@ -84,6 +84,46 @@ async fn five_hundred_who_dribble_are_closed_and_others_are_served_meanwhile() {
     Arc::into_inner(server).unwrap().stop().await;
 }
 
+/// The 99th percentile of so many requests, one after the other.
+async fn p99(server: &Running, requests: usize) -> Duration {
+    let client = reqwest::Client::new();
+    let mut waits = Vec::new();
+    for _ in 0..requests {
+        let began = std::time::Instant::now();
+        assert_eq!(client.get(server.url("/hello")).send().await.unwrap().text().await.unwrap(), "hello");
+        waits.push(began.elapsed());
+    }
+    waits.sort_unstable();
+    waits[requests * 99 / 100]
+}
+
+/// Told and not judged: here both ends of all connections share one process.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_feel_of_five_hundred_who_dribble_and_come_again() {
+    const REQUESTS: usize = 5_000;
+    if std::env::var("FITTRACK_LONG").as_deref() != Ok("1") {
+        eprintln!("SKIPPED: what others feel of those who dribble; FITTRACK_LONG=1 runs it");
+        return;
+    }
+    allow_open_files();
+    let limits = ServerLimits { max_connections_per_address: 2 * SLOW, ..ServerLimits::default() };
+    let server = Running::start(public_layers(router()), limits).await;
+    let alone = p99(&server, REQUESTS).await;
+    let mut slow = JoinSet::new();
+    for _ in 0..SLOW {
+        let address = server.address;
+        slow.spawn(async move {
+            loop {
+                dribbles(address, "GET /hello HTTP/1.1\r\nhost: x\r\nx-dribble: ").await;
+            }
+        });
+    }
+    let beside = p99(&server, REQUESTS).await;
+    slow.shutdown().await;
+    eprintln!("99th percentile of {REQUESTS}: {alone:?} alone, {beside:?} beside {SLOW} who dribble");
+    server.stop().await;
+}
+
 #[tokio::test]
 async fn an_address_with_too_many_connections_is_refused_more_until_it_closes_some() {
     let limits = ServerLimits { max_connections_per_address: 3, ..ServerLimits::default() };

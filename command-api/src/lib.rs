@@ -12,7 +12,7 @@
 //! 2. Write `routes/<resource>/<verb>.rs`: its documentation (`#[utoipa::path]`), its body of raw types with
 //!    `deny_unknown_fields`, the conversion that collects every refused field ([`routes::fields::Fields`]), its handler
 //!    ([`routes::command::Command`] brings caller, idempotency and `If-Match`).
-//! 3. Add it to the table in `routes/mod.rs`.
+//! 3. Add it to the table in `routes/mod.rs`, with the class its requests are counted in.
 //! 4. Try it as a user would in `tests/http_*.rs`; renew the document with `FITTRACK_BLESS=1 cargo test -p command-api openapi`.
 pub mod app;
 pub mod blobs;

@@ -8,7 +8,7 @@ use fittrack_runtime::{
     pg::{self, DurabilityError, PoolSettings},
     private::Check,
     process::Process,
-    server::{self, ServerLimits},
+    server,
 };
 use fittrack_schemas::topics;
 use sqlx::{PgPool, postgres::PgConnectOptions};
@@ -121,7 +121,9 @@ pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
     let listener = server::bind(settings.listen).await?;
     api_check.ready();
     tracing::info!(listen = %settings.listen, "serving");
-    let serving = server::serve(listener, routes::router(app), ServerLimits::default(), shutdown.token());
+    let limits = settings.edge.server_limits();
+    let edge = routes::edge(&app, settings.edge);
+    let serving = server::serve(listener, routes::router(app, &edge), limits, shutdown.token());
     shutdown.spawn("public API", serving);
     Ok(process.run_until_done().await)
 }

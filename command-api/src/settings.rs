@@ -8,6 +8,7 @@ use fittrack_runtime::{
         ConfigErrors, KAFKA_BROKERS, LISTEN, LOG, LOG_FORMAT, PRIVATE_LISTEN, Secret, Setting, Source, TOKEN_AUDIENCE,
         TOKEN_ISSUER,
     },
+    edge::{CONNECTIONS_PER_ADDRESS, CORS_ORIGINS, EdgeSettings, RATE_LIMITS, TLS_IN_FRONT, TRUSTED_PROXIES},
     keys::SigningKey,
     process::CommonSettings,
 };
@@ -99,6 +100,11 @@ pub const SETTINGS: &[Setting] = &[
     IDENTITY_OWNER_URL,
     RECORDINGS_OWNER_URL,
     READ_MODELS_OWNER_URL,
+    TRUSTED_PROXIES,
+    CONNECTIONS_PER_ADDRESS,
+    RATE_LIMITS,
+    CORS_ORIGINS,
+    TLS_IN_FRONT,
 ];
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8400);
@@ -127,6 +133,8 @@ pub struct ServeSettings {
     pub partitions: i32,
     /// Where and how to publish; `None` without Kafka.
     pub relay: Option<RelayAccess>,
+    /// What stands around the routes.
+    pub edge: EdgeSettings,
 }
 
 /// What publishing needs.
@@ -184,6 +192,7 @@ impl ServeSettings {
             audience: source.optional(&TOKEN_AUDIENCE).unwrap_or_default(),
             partitions: source.parsed(&LOG_PARTITIONS, DEFAULT_PARTITIONS),
             relay: brokers.map(|brokers| RelayAccess { event_store: source.secret(&RELAY_URL), brokers }),
+            edge: EdgeSettings::read(&mut source),
         };
         source.finish().map(|()| settings)
     }

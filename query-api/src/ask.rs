@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use axum::body::Body;
 use axum::extract::{FromRequestParts, MatchedPath};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK, VARY};
+use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK, VARY};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
 use bytes::Bytes;
+use fittrack_runtime::coding::Coding;
 use fittrack_runtime::problem::Problem;
 use fittrack_runtime::{clock, json};
 use fittrack_schemas::consistency::ConsistencyToken;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::cache::stamps::Stamp;
 use crate::cache::{Answer, Kept, Key, Loaded};
+use crate::coded::{Coded, tag_in};
 use crate::conditional::none_match_names;
 use crate::read_model::ReadModel;
 
@@ -29,7 +31,7 @@ pub const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-t
 const FRESHNESS: HeaderName = HeaderName::from_static("freshness");
 /// Kept by the client alone, asked about each time.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
-const BY_CALLER: HeaderValue = HeaderValue::from_static("authorization");
+const BY_CALLER_AND_CODING: HeaderValue = HeaderValue::from_static("authorization, accept-encoding");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// The same as a query parameter.
 pub const TOKEN_PARAMETER: &str = "consistency_token=";
@@ -41,6 +43,8 @@ pub struct Ask {
     /// Path and query without the token, where the token was in the query.
     without_token: Option<String>,
     none_match: Option<HeaderValue>,
+    /// The `Accept-Encoding` of the request and nothing else.
+    accept_encoding: HeaderMap,
     token: Option<ConsistencyToken>,
     route: MatchedPath,
 }
@@ -73,7 +77,15 @@ impl Ask {
         };
         let load = || async { Ok(Kept { loaded: load().await?, route: self.route.as_str().into(), models }) };
         let kept = app.cache.get_or_load(Key { caller, target: self.target() }, load).await?;
-        Ok(self.respond(app, models, &kept.loaded.answer))
+        let answer = &kept.loaded.answer;
+        let coding = answer.coded.coding_for(&self.accept_encoding);
+        let takes_long =
+            |coding: &Coding| !answer.coded.is_quick(*coding, &answer.body) && !self.holds(&coding.tag(&answer.etag));
+        if let Some(coding) = coding.filter(takes_long) {
+            let (coded, body) = (answer.coded.clone(), answer.body.clone());
+            tokio::task::spawn_blocking(move || coded.body(coding, &body)).await.map_err(Problem::internal)?;
+        }
+        Ok(respond(app, models, answer, coding, self.none_match.as_ref()))
     }
 
     /// Waits until these read models hold what the query's token names, where it has one.
@@ -89,9 +101,9 @@ impl Ask {
         names(self.none_match.as_ref(), etag)
     }
 
-    /// 200 with the answer, or 304 where the client holds it.
+    /// 200 with the plain answer, or 304 where the client holds it.
     pub fn respond(&self, app: &App, models: &[ReadModel], answer: &Answer) -> Response {
-        respond(app, models, answer, self.none_match.as_ref())
+        respond(app, models, answer, None, self.none_match.as_ref())
     }
 
     /// The query's parameters; 400 that names an unknown, doubled or refused one.
@@ -99,13 +111,20 @@ impl Ask {
         json::parse_query(self.query())
     }
 
-    /// `Link: <the same query from the cursor on>; rel="next"`.
-    pub fn link_to(&self, cursor: &str) -> Option<HeaderValue> {
-        let path = self.uri.path();
-        let kept = self.query().split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
-        let next = format!("cursor={cursor}");
-        let query: Vec<&str> = kept.chain([next.as_str()]).collect();
-        HeaderValue::try_from(format!("<{path}?{}>; rel=\"next\"", query.join("&"))).ok()
+    /// `Link` of a page: the same query from the cursor on as `next`, where the list goes on, and without one as `first`, where
+    /// this is not the first page.
+    pub fn links(&self, next: Option<&str>) -> Option<HeaderValue> {
+        const CURSOR: &str = "cursor=";
+        let query = || self.query().split('&').filter(|pair| !pair.is_empty());
+        let kept: Vec<&str> = query().filter(|pair| !pair.starts_with(CURSOR)).collect();
+        let link = |query: &[&str], rel: &str| {
+            let mark = if query.is_empty() { "" } else { "?" };
+            format!("<{}{mark}{}>; rel=\"{rel}\"", self.uri.path(), query.join("&"))
+        };
+        let next = next.map(|cursor| link(&[&kept[..], &[&format!("{CURSOR}{cursor}")]].concat(), "next"));
+        let first = query().any(|pair| pair.starts_with(CURSOR)).then(|| link(&kept, "first"));
+        let links: Vec<String> = next.into_iter().chain(first).collect();
+        if links.is_empty() { None } else { HeaderValue::try_from(links.join(", ")).ok() }
     }
 
     fn target(&self) -> &str {
@@ -149,14 +168,28 @@ impl<S: Send + Sync> FromRequestParts<S> for Ask {
         };
         let no_route = || Problem::internal("a query came by no route");
         let route = parts.extensions.get::<MatchedPath>().cloned().ok_or_else(no_route)?;
-        Ok(Self { uri, without_token, none_match, token, route })
+        let accepted = parts.headers.get_all(ACCEPT_ENCODING).iter();
+        let accept_encoding = accepted.map(|line| (ACCEPT_ENCODING, line.clone())).collect();
+        Ok(Self { uri, without_token, none_match, accept_encoding, token, route })
     }
 }
 
-/// 200 with the answer, or 304 where `If-None-Match` names it.
-pub fn respond(app: &App, models: &[ReadModel], answer: &Answer, none_match: Option<&HeaderValue>) -> Response {
-    let unchanged = names(none_match, &answer.etag);
-    let mut response = Response::new(if unchanged { Body::empty() } else { Body::from(answer.body.clone()) });
+/// 200 with the answer in this coding, or 304 where `If-None-Match` names that.
+pub fn respond(
+    app: &App,
+    models: &[ReadModel],
+    answer: &Answer,
+    coding: Option<Coding>,
+    none_match: Option<&HeaderValue>,
+) -> Response {
+    let etag = tag_in(coding, &answer.etag);
+    let unchanged = names(none_match, &etag);
+    let body = match coding {
+        _ if unchanged => Body::empty(),
+        None => Body::from(answer.body.clone()),
+        Some(coding) => Body::from(answer.coded.body(coding, &answer.body)),
+    };
+    let mut response = Response::new(body);
     if unchanged {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
@@ -164,10 +197,13 @@ pub fn respond(app: &App, models: &[ReadModel], answer: &Answer, none_match: Opt
     headers.reserve(16);
     if !unchanged {
         headers.insert(CONTENT_TYPE, answer.content_type.clone());
+        if let Some(coding) = coding {
+            coding.tell(headers);
+        }
     }
-    headers.insert(ETAG, answer.etag.clone());
+    headers.insert(ETAG, etag);
     headers.insert(CACHE_CONTROL, REVALIDATE);
-    headers.insert(VARY, BY_CALLER);
+    headers.insert(VARY, BY_CALLER_AND_CODING);
     if let Some(link) = &answer.link {
         headers.insert(LINK, link.clone());
     }
@@ -193,13 +229,15 @@ pub fn json_answer(stamp: Stamp, body: &impl Serialize) -> Result<Loaded, Proble
     // Half of it, which nobody finds twice.
     let half: [u8; 16] = std::array::from_fn(|at| digest[at]);
     let etag = quoted(format!("{:032x}", u128::from_be_bytes(half)))?;
-    Ok(Loaded { answer: Answer { body, content_type: JSON, etag, link: None }, stamp })
+    let coded = Coded::of(&body);
+    Ok(Loaded { answer: Answer { body, content_type: JSON, etag, link: None, coded }, stamp })
 }
 
 /// A JSON answer about one thing, whose tag is the version of its stream: what `If-Match` of a command expects.
 pub fn versioned_answer(stamp: Stamp, version: i64, body: &impl Serialize) -> Result<Loaded, Problem> {
     let mut loaded = json_answer(stamp, body)?;
     loaded.answer.etag = quoted(format!("v{version}"))?;
+    loaded.answer.coded = Coded::default();
     Ok(loaded)
 }
 
@@ -229,7 +267,7 @@ impl<T: Serialize> Page<T> {
     /// The page as an answer, with its `Link`.
     pub fn answer(&self, ask: &Ask, stamp: Stamp) -> Result<Loaded, Problem> {
         let mut loaded = json_answer(stamp, self)?;
-        loaded.answer.link = self.next.as_deref().and_then(|next| ask.link_to(next));
+        loaded.answer.link = ask.links(self.next.as_deref());
         Ok(loaded)
     }
 }

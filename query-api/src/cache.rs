@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::stamps::{Stamp, Stamps};
+use crate::coded::Coded;
 use crate::read_model::ReadModel;
 
 pub mod stamps;
@@ -41,6 +42,8 @@ pub struct Answer {
     pub etag: HeaderValue,
     /// Where the list goes on, as a `Link` header.
     pub link: Option<HeaderValue>,
+    /// The body in other codings.
+    pub coded: Coded,
 }
 
 /// An answer and what it depends on.
@@ -171,7 +174,10 @@ impl Cache {
 }
 
 fn weight(key: &OwnedKey, kept: &Arc<Kept>) -> u32 {
-    u32::try_from(ENTRY_BYTES + key.target.len() + kept.loaded.answer.body.len()).unwrap_or(u32::MAX)
+    let Answer { body, coded, .. } = &kept.loaded.answer;
+    // All codings of a body together are hardly longer than it.
+    let copies = if coded.is_possible() { 2 } else { 1 };
+    u32::try_from(ENTRY_BYTES + key.target.len() + copies * body.len()).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

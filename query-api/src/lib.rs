@@ -24,7 +24,7 @@
 //!
 //!    Name every read model the SQL touches: the token waits for them and `Freshness` is theirs. An answer over many owners' rows
 //!    is stamped with [`cache::stamps::Stamps::of_whole`]. `ETag`, 304, `HEAD`, caching and single flight come with `answer`.
-//! 3. Add its line to the table in `routes/mod.rs`, and renew the description with
+//! 3. Add its line to the table in `routes/mod.rs`, with the class its requests are counted in, and renew the description with
 //!    `FITTRACK_BLESS=1 cargo test -p query-api openapi`.
 //! 4. Say in `tests/` who may see it (anonymous, another athlete, the owner) and that a change shows.
 //!
@@ -34,6 +34,7 @@ pub mod ask;
 pub mod cache;
 pub mod changes;
 pub mod cli;
+pub mod coded;
 pub mod conditional;
 pub mod cursor;
 pub mod freshness;

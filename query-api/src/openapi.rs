@@ -3,7 +3,8 @@
 use std::sync::LazyLock;
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
-use fittrack_runtime::problem::{PROBLEM_JSON, ProblemDocument};
+use fittrack_runtime::json::{Json, Path};
+use fittrack_runtime::problem::{PROBLEM_JSON, Problem, ProblemDocument, ProblemPage, page};
 use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -12,8 +13,8 @@ use utoipa::openapi::{
 };
 use utoipa::{OpenApi, ToSchema};
 
-/// The operation without a caller, which has none of the common parts.
-const PUBLIC: &str = "show_openapi";
+/// Where operations are that have no caller and none of the common parts.
+const DOCUMENTATION: &str = "documentation";
 
 /// The document without its routes.
 pub fn frame() -> Document {
@@ -23,7 +24,9 @@ pub fn frame() -> Document {
             title = "FitTrack query API",
             description = "Everything that is read. Every query accepts the consistency token of a command and then shows at \
                 least that write; every answer says in `Freshness` how many milliseconds it may be behind, and has an `ETag` \
-                for `If-None-Match`. Lists go on at `next`. A query's unknown parameters are refused.",
+                for `If-None-Match`. Lists go on at `next`. A query's unknown parameters are refused. Requests \
+                are counted by `x-rate-limit-class`; every answer says in `RateLimit` what is left, and one too many is 429. Long \
+                JSON answers but those with a version as `ETag` come in the coding `Accept-Encoding` likes.",
             license(name = "Apache-2.0", identifier = "Apache-2.0"),
         ),
         servers((url = "/", description = "This service")),
@@ -34,7 +37,7 @@ pub fn frame() -> Document {
             (name = "workouts", description = "Workouts and their recordings"),
             (name = "analytics", description = "What the caller's workouts add up to"),
             (name = "leaderboards", description = "Who did most"),
-            (name = "documentation", description = "This document"),
+            (name = "documentation", description = "This document, and what each type of problem means"),
         ),
     )]
     struct Frame;
@@ -58,10 +61,28 @@ pub async fn show_openapi() -> ([(HeaderName, &'static str); 2], &'static str) {
     ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")], DOCUMENT.as_str())
 }
 
+/// A type of problem
+///
+/// What it means and what to do about it. The `type` of every problem document leads here.
+#[utoipa::path(
+    get, path = "/problems/{slug}", operation_id = "show_problem", tag = "documentation", security(()),
+    params(("slug" = String, Path, description = "The last part of the `type`", example = "not-found")),
+    responses(
+        (status = 200, description = "The type", body = ProblemPage),
+        (status = 404, description = "There is no such type", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn show_problem(
+    Path(slug): Path<String>,
+) -> Result<([(HeaderName, &'static str); 1], Json<ProblemPage>), Problem> {
+    Ok(([(CACHE_CONTROL, "public, max-age=300")], Json(page(crate::problems::KINDS, &slug)?)))
+}
+
 /// Adds to every query what all have in common.
 pub fn completed(mut document: Document) -> Document {
     for operation in document.paths.paths.values_mut().filter_map(|path| path.get.as_mut()) {
-        if operation.operation_id.as_deref() != Some(PUBLIC) {
+        let is_documentation = operation.tags.iter().flatten().any(|tag| tag == DOCUMENTATION);
+        if !is_documentation {
             complete(operation);
         }
     }
@@ -96,6 +117,7 @@ fn complete(operation: &mut Operation) {
         ("400", "A parameter, the cursor or the consistency token is refused, or there is an unknown parameter"),
         ("401", "No access token, or one that is not valid"),
         ("404", "There is no such thing, or none the caller may see"),
+        ("406", "`Accept` does not allow the form the answer has"),
         ("503", "Not now (`not-caught-up` where the consistency token is not reached in time); see `Retry-After`"),
     ] {
         operation.responses.responses.insert(status.to_owned(), problem(description));
@@ -150,8 +172,10 @@ mod tests {
             let get = &operations["get"];
             assert!(get["operationId"].is_string() && get["summary"].is_string(), "{path}");
             for status in ["304", "400", "401", "404", "503"] {
-                assert_eq!(get["responses"][status].is_object(), path != "/openapi.json", "{path} {status}");
+                let is_query = path.starts_with("/v1/");
+                assert!(get["responses"][status].is_object() || !is_query, "{path} {status}");
             }
+            assert!(get["x-rate-limit-class"].is_string(), "{path} is in no class: see routes::table");
         }
     }
 }

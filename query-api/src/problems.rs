@@ -3,7 +3,12 @@
 use std::time::Duration;
 
 use fittrack_runtime::pg;
-use fittrack_runtime::problem::Problem;
+use fittrack_runtime::problem::{Kind, Problem};
+
+use crate::freshness::NOT_CAUGHT_UP;
+
+/// This service's own kinds, for documentation and tests.
+pub const KINDS: &[Kind] = &[NOT_CAUGHT_UP];
 
 const TRY_AGAIN: Duration = Duration::from_secs(1);
 

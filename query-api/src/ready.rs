@@ -11,7 +11,7 @@ use axum::http::Method;
 use axum::http::header::IF_NONE_MATCH;
 use axum::response::Response;
 use axum::routing::future::RouteFuture;
-use fittrack_runtime::server::{Finisher, PublicLimits};
+use fittrack_runtime::edge::Edge;
 use futures::future::Either;
 use tower::Service;
 
@@ -23,14 +23,14 @@ use crate::cache::Key;
 #[derive(Clone)]
 pub struct ReadyFirst {
     app: App,
-    finisher: Finisher,
+    edge: Edge,
     router: Router,
 }
 
 impl ReadyFirst {
-    /// Puts the app's ready answers in front of its router.
-    pub fn new(app: App, router: Router) -> Self {
-        Self { app, finisher: Finisher::new(PublicLimits::default()), router }
+    /// Puts the app's ready answers in front of its router, behind the same edge.
+    pub fn new(app: App, edge: Edge, router: Router) -> Self {
+        Self { app, edge, router }
     }
 
     fn ready(&self, request: &Request) -> Option<Response> {
@@ -47,9 +47,13 @@ impl ReadyFirst {
         let target = uri.path_and_query()?.as_str();
         let kept_for = |caller| self.app.cache.ready(Key { caller, target });
         let kept = kept_for(Some(caller)).or_else(|| kept_for(None))?;
-        let mut response = respond(&self.app, kept.models, &kept.loaded.answer, none_match);
-        self.finisher.finish(request, &kept.route, started, &mut response);
-        Some(response)
+        let answer = &kept.loaded.answer;
+        let coding = answer.coded.coding_for(headers);
+        if coding.is_some_and(|coding| !answer.coded.is_quick(coding, &answer.body)) {
+            return None;
+        }
+        let answer = || respond(&self.app, kept.models, answer, coding, none_match);
+        self.edge.ready(request, &kept.route, caller, started, answer)
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use fittrack_runtime::auth::{JwksSource, Verifier};
 use fittrack_runtime::pg::{self, PoolSettings};
 use fittrack_runtime::process::Process;
-use fittrack_runtime::server::{self, ServerLimits};
+use fittrack_runtime::server;
 
 use crate::app::App;
 use crate::changes::follow;
@@ -49,8 +49,10 @@ pub async fn serve(settings: Settings) -> Result<ExitCode, Box<dyn Error + Send 
 
     let listener = server::bind(settings.listen).await?;
     tracing::info!(listen = %settings.listen, "serving");
-    let application = ReadyFirst::new(app.clone(), routes::router(app));
-    let serving = server::serve(listener, application, ServerLimits::default(), shutdown.token());
+    let limits = settings.edge.server_limits();
+    let edge = routes::edge(&app, settings.edge);
+    let application = ReadyFirst::new(app.clone(), edge.clone(), routes::router(app, &edge));
+    let serving = server::serve(listener, application, limits, shutdown.token());
     shutdown.spawn("public API", serving);
     Ok(process.run_until_done().await)
 }

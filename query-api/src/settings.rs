@@ -5,6 +5,9 @@ use fittrack_runtime::config::{
     ConfigErrors, KAFKA_BROKERS, LISTEN, LOG, LOG_FORMAT, PRIVATE_LISTEN, Secret, Setting, Source, TOKEN_AUDIENCE,
     TOKEN_ISSUER,
 };
+use fittrack_runtime::edge::{
+    CONNECTIONS_PER_ADDRESS, CORS_ORIGINS, EdgeSettings, RATE_LIMITS, TLS_IN_FRONT, TRUSTED_PROXIES,
+};
 use fittrack_runtime::process::CommonSettings;
 
 const READ_MODELS_URL: Setting = Setting::required(
@@ -44,6 +47,11 @@ pub const SETTINGS: &[Setting] = &[
     TOKEN_ISSUER,
     TOKEN_AUDIENCE,
     CACHE_MB,
+    TRUSTED_PROXIES,
+    CONNECTIONS_PER_ADDRESS,
+    RATE_LIMITS,
+    CORS_ORIGINS,
+    TLS_IN_FRONT,
 ];
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8402);
@@ -71,6 +79,8 @@ pub struct Settings {
     pub brokers: Option<String>,
     /// Memory for ready answers.
     pub cache_bytes: u64,
+    /// What stands around the routes.
+    pub edge: EdgeSettings,
 }
 
 impl Settings {
@@ -88,6 +98,7 @@ impl Settings {
             audience: source.optional(&TOKEN_AUDIENCE).unwrap_or_default(),
             brokers: source.optional(&BROKERS),
             cache_bytes: source.parsed(&CACHE_MB, 64_u64).clamp(1, 65_536) * MEGABYTE,
+            edge: EdgeSettings::read(&mut source),
         };
         source.finish().map(|()| settings)
     }

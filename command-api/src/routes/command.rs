@@ -25,9 +25,6 @@ use crate::{
     dispatch::{self, DispatchError},
 };
 
-/// How long a command's body may take to arrive.
-const BODY_READ: std::time::Duration = std::time::Duration::from_secs(15);
-
 /// A command from a signed-in athlete with the body `B` (one of the runtime's extractors, or [`NoBody`]).
 #[derive(Debug)]
 pub struct Command<B> {
@@ -72,7 +69,7 @@ impl<B: FromRequest<App, Rejection = Problem>> FromRequest<App> for Command<B> {
         let caller = Caller::from_request_parts(&mut parts, app).await?;
         app.gate.pass()?;
         let athlete_id = AthleteId(caller.athlete_id);
-        let bytes = fittrack_runtime::json::read_body(Request::from_parts(parts.clone(), body), BODY_READ).await?;
+        let bytes = fittrack_runtime::json::read_small_body(Request::from_parts(parts.clone(), body)).await?;
         let path = parts.uri.path();
         let envelope = Envelope {
             athlete_id,

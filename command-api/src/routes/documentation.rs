@@ -1,8 +1,12 @@
-//! The `OpenAPI` document around the routes: title, security, the problems every command may answer, and `GET /openapi.json`.
+//! The `OpenAPI` document around the routes: title, security, the problems every command may answer, `GET /openapi.json`, and
+//! `GET /problems/{slug}`, to which the `type` of a problem leads.
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
-use fittrack_runtime::problem::{PROBLEM_JSON, ProblemDocument};
+use fittrack_runtime::{
+    json::{Json, Path},
+    problem::{PROBLEM_JSON, Problem, ProblemDocument, ProblemPage, page},
+};
 use utoipa::{
     IntoResponses, OpenApi, ToSchema,
     openapi::{
@@ -19,7 +23,8 @@ pub fn frame() -> utoipa::openapi::OpenApi {
             title = "FitTrack command API",
             description = "Everything that changes something. A stored command answers 202 with the id of what was \
                 changed, its version (also as `ETag`) and a consistency token; the query API serves it at `Location`. \
-                Repeat a request with the same `Idempotency-Key` whenever its answer was lost: it is done once.",
+                Repeat a request with the same `Idempotency-Key` whenever its answer was lost: it is done once. Requests are \
+                counted by `x-rate-limit-class`; every answer says in `RateLimit` what is left, and one too many is 429.",
             license(name = "Apache-2.0", identifier = "Apache-2.0"),
         ),
         servers((url = "/", description = "This service")),
@@ -29,7 +34,7 @@ pub fn frame() -> utoipa::openapi::OpenApi {
             (name = "account", description = "Registering and signing in"),
             (name = "profile", description = "Who an athlete is to others"),
             (name = "workouts", description = "Logging, importing, editing and deleting workouts"),
-            (name = "documentation", description = "This document"),
+            (name = "documentation", description = "This document, and what each type of problem means"),
         ),
     )]
     struct Frame;
@@ -53,6 +58,23 @@ pub async fn show_openapi() -> ([(HeaderName, &'static str); 2], &'static str) {
     ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")], DOCUMENT.as_str())
 }
 
+/// A type of problem
+///
+/// What it means and what to do about it. The `type` of every problem document leads here.
+#[utoipa::path(
+    get, path = "/problems/{slug}", operation_id = "show_problem", tag = "documentation", security(()),
+    params(("slug" = String, Path, description = "The last part of the `type`", example = "not-found")),
+    responses(
+        (status = 200, description = "The type", body = ProblemPage),
+        (status = 404, description = "There is no such type", body = ProblemDocument, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn show_problem(
+    Path(slug): Path<String>,
+) -> Result<([(HeaderName, &'static str); 1], Json<ProblemPage>), Problem> {
+    Ok(([(CACHE_CONTROL, "public, max-age=300")], Json(page(super::problems::KINDS, &slug)?)))
+}
+
 /// Declares a set of problem responses.
 macro_rules! problem_sets {
     ($($(#[$meta:meta])* $name:ident { $($status:literal $description:literal),* $(,)? })*) => {$(
@@ -72,6 +94,7 @@ problem_sets! {
     AccountProblems {
         400 "The body is no JSON, or a header cannot be understood",
         401 "The e-mail address or the password is wrong",
+        406 "`Accept` does not allow application/json; nothing was done",
         409 "`email-taken`: the address has an account; or the same request is still being worked on",
         413 "The body is longer than 64 KiB",
         415 "The body is not application/json",
@@ -83,6 +106,7 @@ problem_sets! {
         400 "The body is no JSON, or a header cannot be understood",
         401 "No access token, or one that is not valid",
         404 "There is no such thing, or it is somebody else's",
+        406 "`Accept` does not allow application/json; nothing was done",
         409 "Its state does not allow it, or the same request is still being worked on",
         412 "`If-Match` names another version",
         413 "The body is too long",
@@ -131,6 +155,10 @@ mod tests {
         for (path, operations) in paths {
             for (method, operation) in operations.as_object().unwrap() {
                 assert!(operation["operationId"].is_string(), "{method} {path}");
+                assert!(
+                    operation["x-rate-limit-class"].is_string(),
+                    "{method} {path} is in no class: see routes::table"
+                );
                 let changes_something = method != "get";
                 assert_eq!(operation["responses"]["503"].is_object(), changes_something, "{method} {path}");
             }

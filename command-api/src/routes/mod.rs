@@ -12,7 +12,11 @@ mod profile;
 mod workouts;
 
 use axum::{Router, extract::DefaultBodyLimit};
-use fittrack_runtime::server;
+use fittrack_runtime::{
+    edge::{Edge, EdgeSettings},
+    rate_limit::{Class, limited},
+    server,
+};
 use utoipa::openapi::OpenApi;
 use utoipa_axum::{
     router::{OpenApiRouter, UtoipaMethodRouter},
@@ -21,29 +25,35 @@ use utoipa_axum::{
 
 use crate::app::App;
 
-/// Every route of this service.
+/// Every route of this service, with the class its requests are counted in.
 fn table() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(documentation::frame())
-        .routes(routes!(account::register::register_athlete))
-        .routes(routes!(account::sessions::log_in))
-        .routes(routes!(account::jwks::list_keys))
-        .routes(routes!(profile::update_profile))
-        .routes(routes!(measurements::record_measurement))
-        .routes(routes!(workouts::log::log_workout))
-        .routes(routes!(workouts::edit::edit_workout, workouts::delete::delete_workout))
-        .routes(with_body_limit(routes!(workouts::import::import_recording), workouts::MAX_UPLOAD_BYTES))
-        .routes(routes!(documentation::show_openapi))
+        .routes(limited(Class::Auth, routes!(account::register::register_athlete)))
+        .routes(limited(Class::Auth, routes!(account::sessions::log_in)))
+        .routes(limited(Class::Read, routes!(account::jwks::list_keys)))
+        .routes(limited(Class::Write, routes!(profile::update_profile)))
+        .routes(limited(Class::Write, routes!(measurements::record_measurement)))
+        .routes(limited(Class::Write, routes!(workouts::log::log_workout)))
+        .routes(limited(Class::Write, routes!(workouts::edit::edit_workout, workouts::delete::delete_workout)))
+        .routes(limited(Class::Write, upload(routes!(workouts::import::import_recording))))
+        .routes(limited(Class::Read, routes!(documentation::show_openapi)))
+        .routes(limited(Class::Read, routes!(documentation::show_problem)))
 }
 
-/// A route whose bodies may be longer than the others'.
-fn with_body_limit((schemas, paths, router): UtoipaMethodRouter<App>, bytes: usize) -> UtoipaMethodRouter<App> {
-    (schemas, paths, router.layer(DefaultBodyLimit::max(bytes)))
+/// A route whose bodies are files, longer than others'.
+fn upload((schemas, paths, router): UtoipaMethodRouter<App>) -> UtoipaMethodRouter<App> {
+    (schemas, paths, router.layer(DefaultBodyLimit::max(workouts::MAX_UPLOAD_BYTES)))
 }
 
-/// The router with everything a public answer needs around it.
-pub fn router(app: App) -> Router {
+/// What stands around the routes.
+pub fn edge(app: &App, settings: EdgeSettings) -> Edge {
+    Edge::new(settings, &openapi(), app.verifier.clone())
+}
+
+/// The routes behind their edge.
+pub fn router(app: App, edge: &Edge) -> Router {
     let (router, _) = table().split_for_parts();
-    server::public_layers(router.with_state(app))
+    server::public_layers_behind(edge, router.with_state(app))
 }
 
 /// The document that describes the routes.

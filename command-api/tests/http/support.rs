@@ -15,7 +15,7 @@ use command_api::{
     store::{EventStore, hints::Hints},
 };
 use fittrack_domain::partition::DEFAULT_PARTITIONS;
-use fittrack_runtime::{keys::SigningKey, shutdown::Tasks};
+use fittrack_runtime::{edge::EdgeSettings, keys::SigningKey, shutdown::Tasks};
 use fittrack_schemas::migrations;
 use serde_json::{Value, json};
 use sqlx::{
@@ -66,15 +66,20 @@ pub struct Sending<'a> {
 
 impl World {
     pub async fn new() -> Self {
-        Self::with_gate(true).await
+        Self::with_gate(true, EdgeSettings::default()).await
+    }
+
+    /// The same behind another edge.
+    pub async fn behind(settings: EdgeSettings) -> Self {
+        Self::with_gate(true, settings).await
     }
 
     /// The same, before the event store has been checked.
     pub async fn not_ready() -> Self {
-        Self::with_gate(false).await
+        Self::with_gate(false, EdgeSettings::default()).await
     }
 
-    async fn with_gate(is_open: bool) -> Self {
+    async fn with_gate(is_open: bool, settings: EdgeSettings) -> Self {
         let (store, store_options) = database("store", &migrations::EVENT_STORE).await;
         let (identity, identity_options) = database("identity", &migrations::IDENTITY).await;
         let (recordings, recordings_options) = database("recordings", &migrations::RECORDINGS).await;
@@ -84,7 +89,13 @@ impl World {
             foundations.gate.open();
         }
         let app = App::new(foundations).unwrap();
-        Self { router: routes::router(app.clone()), app, store, identity, recordings, databases }
+        let edge = routes::edge(&app, settings);
+        Self { router: routes::router(app.clone(), &edge), app, store, identity, recordings, databases }
+    }
+
+    /// What requests are sent to.
+    pub fn router(&self) -> Router {
+        self.router.clone()
     }
 
     pub fn anonymous(&self) -> Client {
@@ -166,7 +177,8 @@ pub fn unreachable() -> App {
 
 /// A client of an app that has not registered anybody.
 pub fn stranger(app: &App) -> Client {
-    Client { router: routes::router(app.clone()), token: None, athlete_id: Uuid::nil() }
+    let edge = routes::edge(app, EdgeSettings::default());
+    Client { router: routes::router(app.clone(), &edge), token: None, athlete_id: Uuid::nil() }
 }
 
 fn foundations(
@@ -253,6 +265,11 @@ impl Client {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
         Sending { client: self, request, body: Bytes::new() }
+    }
+
+    /// The token, where there is one.
+    pub fn token(&self) -> &str {
+        self.token.as_deref().unwrap_or_default()
     }
 
     /// The same athlete with another token.

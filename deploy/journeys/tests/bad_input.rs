@@ -3,6 +3,7 @@
 
 mod bad_input {
     mod commands;
+    mod edge;
     mod garbage;
     mod overload;
     mod queries;

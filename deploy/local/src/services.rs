@@ -9,6 +9,13 @@ use crate::error::{Result, WhileDoing};
 use crate::ports::Ports;
 use crate::secrets::{Secrets, write_private};
 
+/// Demos, journeys and benches are one address and few athletes who ask as much as a town: counted as in production, and never
+/// too much.
+const ONE_CLIENT: [(&str, &str); 2] = [
+    ("FITTRACK_RATE_LIMITS", "auth=1000000/1s,write=1000000/1s,read=1000000/1s,export=1000000/1s"),
+    ("FITTRACK_CONNECTIONS_PER_ADDRESS", "10000"),
+];
+
 /// One of the three programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
@@ -105,6 +112,7 @@ impl Surroundings<'_> {
         ];
         if let Some(public) = listen.public {
             settings.push(("FITTRACK_LISTEN", format!("127.0.0.1:{public}")));
+            settings.extend(ONE_CLIENT.map(|(name, value)| (name, value.to_owned())));
         }
         match service {
             Service::CommandApi => settings.extend([

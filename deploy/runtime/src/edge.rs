@@ -1,5 +1,6 @@
-//! The one layer around every public route: trace, limits, panics, timeouts, metrics, security headers, and errors as problem documents.
-//! Written as a single service because a stack of ready-made ones costs as much as answering from the cache.
+//! The one layer around every public route: who asks and how much, trace, limits, panics, timeouts, metrics, security headers,
+//! other origins, and errors as problem documents. Written as a single service because a stack of ready-made ones costs as much
+//! as answering from the cache.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -9,26 +10,40 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use axum::body::HttpBody;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::http::header::{
-    ALLOW, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 use tower::{Layer, Service};
 use tracing::Instrument;
+use utoipa::openapi::OpenApi;
+use uuid::Uuid;
 
+use crate::auth::Verifier;
+use crate::client_address::{ClientAddress, Peer};
+use crate::cors::Crossing;
 use crate::http_metrics::HttpMetrics;
 use crate::linger::Rest;
+use crate::negotiation::Accept;
 use crate::problem::{CATALOGUE, Kind, PROBLEM_JSON, Problem, ProblemCause, kinds};
-use crate::server::PublicLimits;
+use crate::rate_limit::{Allowance, Asker, Limiter, RouteClasses};
 use crate::telemetry::panic_message;
 use crate::trace::{self, Instance, RequestContext, TraceContext};
 
+mod settings;
+
+pub use settings::{
+    CONNECTIONS_PER_ADDRESS, CORS_ORIGINS, EdgeSettings, PublicLimits, RATE_LIMITS, TLS_IN_FRONT, TRUSTED_PROXIES,
+};
+
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const JSON: &str = "application/json";
 /// The label of requests that match no route.
 const UNMATCHED: &str = "unmatched";
 
@@ -39,53 +54,93 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 4] = [
     (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
 ];
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
+/// What nobody said may be kept is kept by nobody.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
+/// What stands around the public routes of a service: once for all of them, and for whatever answers before they are asked.
+/// Clones share what was counted.
 #[derive(Clone)]
-pub(crate) struct EdgeLayer {
-    edge: Arc<Edge>,
-}
+pub struct Edge(Arc<Parts>);
 
-struct Edge {
-    limits: PublicLimits,
+struct Parts {
+    settings: EdgeSettings,
     metrics: HttpMetrics,
+    limiter: Option<Limiter>,
+    classes: RouteClasses,
+    verifier: Option<Verifier>,
 }
 
-impl EdgeLayer {
-    pub(crate) fn new(limits: PublicLimits) -> Self {
-        Self { edge: Arc::new(Edge { limits, metrics: HttpMetrics::default() }) }
+/// Without limits on how much is asked, for services that have none and for tests.
+impl Default for Edge {
+    fn default() -> Self {
+        Self::unlimited(PublicLimits::default())
     }
 }
 
-/// Completes answers that are ready before a request is routed, as the layer completes those of the routes.
+impl Edge {
+    /// An edge around the routes this document describes, which knows an athlete by the tokens this verifier has checked.
+    pub fn new(settings: EdgeSettings, document: &OpenApi, verifier: Verifier) -> Self {
+        let (limiter, classes) = (Limiter::new(&settings.rate_limits), RouteClasses::of(document));
+        Self(Arc::new(Parts { settings, metrics: HttpMetrics::default(), limiter, classes, verifier: Some(verifier) }))
+    }
+
+    /// An edge that bounds each request and not how many there are.
+    pub fn unlimited(limits: PublicLimits) -> Self {
+        Self(Arc::new(Parts {
+            settings: EdgeSettings { limits, ..EdgeSettings::default() },
+            metrics: HttpMetrics::default(),
+            limiter: None,
+            classes: RouteClasses::default(),
+            verifier: None,
+        }))
+    }
+
+    /// Wraps a service's finished router. Call it last: routes added later are not wrapped.
+    pub(crate) fn around(&self, router: Router) -> Router {
+        router.layer(EdgeLayer(self.clone()))
+    }
+
+    /// An answer that was ready before its request was routed, completed, counted and logged as one of the route that would have
+    /// given it; nothing where the athlete's allowance is used up, for the router to say so.
+    pub fn ready<B>(
+        &self,
+        request: &axum::http::Request<B>,
+        route: &str,
+        athlete: Uuid,
+        started: Instant,
+        answer: impl FnOnce() -> Response,
+    ) -> Option<Response> {
+        let (method, headers) = (request.method(), request.headers());
+        let allowance = self.0.allowance(route, method, Some(Asker::Athlete(athlete)), started);
+        if allowance.as_ref().is_some_and(Allowance::is_refused) {
+            return None;
+        }
+        let crossing = self.0.settings.cors_origins.crossing(method, headers);
+        let mut response = answer();
+        if Accept::of(headers).is_some_and(|accept| !allows(&accept, &response)) {
+            return None;
+        }
+        let completion = Completion { trace: trace_of(headers), started, allowance, crossing };
+        self.0.finish(method, route, completion, &mut response);
+        Some(response)
+    }
+}
+
 #[derive(Clone)]
-pub struct Finisher {
-    edge: Arc<Edge>,
-}
-
-impl Finisher {
-    /// A finisher for a router under the same limits.
-    pub fn new(limits: PublicLimits) -> Self {
-        Self { edge: Arc::new(Edge { limits, metrics: HttpMetrics::default() }) }
-    }
-
-    /// Adds what every answer has, and counts and logs it under the route that would have answered.
-    pub fn finish<B>(&self, request: &axum::http::Request<B>, route: &str, started: Instant, response: &mut Response) {
-        self.edge.finish(request.method(), route, trace_of(request.headers()), started, response);
-    }
-}
+struct EdgeLayer(Edge);
 
 impl<S> Layer<S> for EdgeLayer {
     type Service = EdgeService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        EdgeService { inner, edge: Arc::clone(&self.edge) }
+        EdgeService { inner, edge: Arc::clone(&self.0.0) }
     }
 }
 
 #[derive(Clone)]
-pub(crate) struct EdgeService<S> {
+struct EdgeService<S> {
     inner: S,
-    edge: Arc<Edge>,
+    edge: Arc<Parts>,
 }
 
 impl<S> Service<Request> for EdgeService<S>
@@ -102,34 +157,37 @@ where
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let started = Instant::now();
+        let edge = Arc::clone(&self.edge);
         let trace = trace_of(request.headers());
-        let seen = Seen {
-            edge: Arc::clone(&self.edge),
-            method: request.method().clone(),
-            route: request.extensions().get::<MatchedPath>().cloned(),
-            started,
-        };
+        let method = request.method().clone();
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let client = edge.client_of(&mut request);
+        let seen = Seen { edge, method, route, accept: Accept::of(request.headers()) };
+        let allowance = seen.allowance(request.headers(), client, started);
+        let crossing = seen.edge.settings.cors_origins.crossing(&seen.method, request.headers());
         let context = RequestContext { trace, instance: Instance::Uri(request.uri().clone()) };
         // At the default level this span is disabled and free; the trace id reaches every line through the task-local context.
         let span = tracing::debug_span!("request", trace_id = %trace, method = %seen.method, route = seen.route());
+        let limits = seen.edge.settings.limits;
         let rest = (!request.body().is_end_stream()).then(|| {
-            DefaultBodyLimit::max(self.edge.limits.body_bytes).apply(&mut request);
+            DefaultBodyLimit::max(limits.body_bytes).apply(&mut request);
+            request.extensions_mut().insert(BodyRead(limits.body_read));
             Rest::of(&mut request)
         });
-        let answer = if uri_bytes(&request) > self.edge.limits.uri_bytes {
-            drop(request);
-            None
-        } else {
-            Some(self.inner.call(request))
+        let refusal = allowance.as_ref().and_then(Allowance::refusal).or_else(|| seen.refusal(&request));
+        let answer = match refusal {
+            None => Ok(self.inner.call(request)),
+            Some(refusal) => Err(refusal),
         };
         let serve = async move {
             let mut response = match answer {
-                Some(answer) => seen.guarded(answer).await,
-                None => Problem::new(&kinds::URI_TOO_LONG, "path and query are too long").into_response(),
+                Ok(answer) => seen.guarded(answer).await,
+                Err(refusal) => refusal.into_response(),
             };
-            seen.edge.finish(&seen.method, seen.route(), trace, seen.started, &mut response);
+            let completion = Completion { trace, started, allowance, crossing };
+            seen.edge.finish(&seen.method, seen.route(), completion, &mut response);
             if let Some(rest) = rest {
-                rest.discard().await;
+                rest.discard(limits.linger).await;
             }
             Ok(response)
         };
@@ -137,12 +195,25 @@ where
     }
 }
 
+/// How long a small body may take to arrive; in a request's extensions, for the extractors.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BodyRead(pub(crate) Duration);
+
+/// What an answer is completed with.
+struct Completion {
+    trace: TraceContext,
+    started: Instant,
+    allowance: Option<Allowance>,
+    crossing: Option<Crossing>,
+}
+
 /// What the layer remembers of a request while it is served.
 struct Seen {
-    edge: Arc<Edge>,
+    edge: Arc<Parts>,
     method: Method,
     route: Option<MatchedPath>,
-    started: Instant,
+    /// What the client takes, where that is not anything.
+    accept: Option<Accept>,
 }
 
 impl Seen {
@@ -150,11 +221,41 @@ impl Seen {
         self.route.as_ref().map_or(UNMATCHED, MatchedPath::as_str)
     }
 
+    /// What the caller may still ask; nothing where nothing is counted, or nobody is there to count for.
+    fn allowance(&self, headers: &HeaderMap, client: Option<ClientAddress>, now: Instant) -> Option<Allowance> {
+        self.edge.limiter.as_ref()?;
+        let known = self.edge.verifier.as_ref().and_then(|verifier| verifier.remembered(headers));
+        let asker = known.map(|caller| Asker::Athlete(caller.athlete_id)).or(client.map(Asker::Address));
+        self.edge.allowance(self.route(), &self.method, asker, now)
+    }
+
+    /// Why the request is not served at all.
+    fn refusal(&self, request: &Request) -> Option<Problem> {
+        if uri_bytes(request) > self.edge.settings.limits.uri_bytes {
+            return Some(Problem::new(&kinds::URI_TOO_LONG, "path and query are too long"));
+        }
+        // A command is refused before it is done; what a read answers is seen when it has.
+        let is_command = self.route.is_some() && !self.method.is_safe();
+        let takes_json = self.accept.as_ref().is_none_or(|accept| accept.allows(JSON));
+        (is_command && !takes_json).then(|| Problem::not_acceptable(format!("the answer is {JSON}")))
+    }
+
+    /// The answer, or 406 where its form is none the client takes. Problems are sent in their only form.
+    fn acceptable(&self, response: Response) -> Response {
+        match &self.accept {
+            Some(accept) if self.is_read() && !allows(accept, &response) => {
+                let form = content_type(&response).unwrap_or(JSON).to_owned();
+                Problem::not_acceptable(format!("the answer is {form}")).into_response()
+            }
+            _ => response,
+        }
+    }
+
     /// Turns a panic, a late read and a foreign error into problems.
     async fn guarded(&self, answer: impl Future<Output = Result<Response, Infallible>>) -> Response {
         let caught = AssertUnwindSafe(answer).catch_unwind();
         // Only reads may be dropped half-way: a command runs to its end.
-        let limit = self.edge.limits.read_handler;
+        let limit = self.edge.settings.limits.read_handler;
         let outcome = if self.is_read() {
             match tokio::time::timeout(limit, caught).await {
                 Ok(outcome) => outcome,
@@ -165,7 +266,7 @@ impl Seen {
         };
         match outcome {
             Ok(Ok(response)) if is_foreign_error(&response) => as_problem(&response),
-            Ok(Ok(response)) => response,
+            Ok(Ok(response)) => self.acceptable(response),
             Ok(Err(never)) => match never {},
             Err(panic) => Problem::internal(format!("panicked: {}", panic_message(&*panic))).into_response(),
         }
@@ -176,21 +277,40 @@ impl Seen {
     }
 }
 
-impl Edge {
+impl Parts {
+    /// Who is at the other end; also left in the request, for its handler. Nobody where it came by no socket.
+    fn client_of(&self, request: &mut Request) -> Option<ClientAddress> {
+        let peer: Peer = *request.extensions().get()?;
+        let client = self.settings.trusted_proxies.client(peer.address(), request.headers());
+        request.extensions_mut().insert(client);
+        Some(client)
+    }
+
+    fn allowance(&self, route: &str, method: &Method, asker: Option<Asker>, now: Instant) -> Option<Allowance> {
+        self.limiter.as_ref()?.take(self.classes.class_of(route, method), asker?, now)
+    }
+
     /// Headers on every answer, one line in the log, one count in the metrics.
-    fn finish(&self, method: &Method, route: &str, trace: TraceContext, started: Instant, response: &mut Response) {
-        let elapsed = started.elapsed();
+    fn finish(&self, method: &Method, route: &str, completion: Completion, response: &mut Response) {
+        let elapsed = completion.started.elapsed();
         log(method, route, elapsed, response);
         self.metrics.record(route, method, response.status(), elapsed);
         let headers = response.headers_mut();
         for (name, value) in SECURITY_HEADERS {
             headers.entry(name).or_insert(value);
         }
-        if self.limits.hsts {
+        headers.entry(CACHE_CONTROL).or_insert(NO_STORE);
+        if self.settings.limits.hsts {
             headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
         }
-        if let Ok(value) = HeaderValue::try_from(trace.to_traceparent()) {
+        if let Ok(value) = HeaderValue::try_from(completion.trace.to_traceparent()) {
             headers.insert(TRACEPARENT, value);
+        }
+        if let Some(allowance) = completion.allowance {
+            allowance.tell(headers);
+        }
+        if let Some(crossing) = completion.crossing {
+            crossing.tell(headers);
         }
     }
 }
@@ -222,6 +342,14 @@ fn trace_of(headers: &HeaderMap) -> TraceContext {
 
 fn uri_bytes(request: &Request) -> usize {
     request.uri().path_and_query().map_or(0, |path| path.as_str().len())
+}
+
+fn content_type(response: &Response) -> Option<&str> {
+    response.headers().get(CONTENT_TYPE)?.to_str().ok()
+}
+
+fn allows(accept: &Accept, response: &Response) -> bool {
+    !response.status().is_success() || content_type(response).is_none_or(|form| accept.allows(form))
 }
 
 fn late(limit: Duration) -> Response {

@@ -13,11 +13,12 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::edge::BodyRead;
 use crate::problem::{Problem, kinds};
 
 mod refusal;
 
-/// How long a small body may take to arrive.
+/// How long a small body may take to arrive where no edge says so.
 const BODY_READ: Duration = Duration::from_secs(15);
 /// How long an upload may take to arrive.
 const UPLOAD_READ: Duration = Duration::from_secs(60);
@@ -54,7 +55,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         require_type(request.headers(), JSON)?;
-        let body = read_body(request, BODY_READ).await?;
+        let body = read_small_body(request).await?;
         parse_json(&body).map(Self)
     }
 }
@@ -65,7 +66,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for MergePatch<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         const ACCEPTED: HeaderValue = HeaderValue::from_static(MERGE_PATCH);
         require_type(request.headers(), MERGE_PATCH).map_err(|problem| problem.header(ACCEPT_PATCH, ACCEPTED))?;
-        let body = read_body(request, BODY_READ).await?;
+        let body = read_small_body(request).await?;
         parse_json(&body).map(Self)
     }
 }
@@ -104,6 +105,12 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
+/// Reads a body as [`read_body`] does, within the time the edge gives to small ones.
+pub async fn read_small_body(request: Request) -> Result<Bytes, Problem> {
+    let within = request.extensions().get::<BodyRead>().map_or(BODY_READ, |given| given.0);
+    read_body(request, within).await
+}
+
 /// Reads a whole body within the route's limit and the given time: 413 where it is longer, 400 where it breaks off or is late.
 pub async fn read_body(request: Request, within: Duration) -> Result<Bytes, Problem> {
     match tokio::time::timeout(within, Bytes::from_request(request, &())).await {
@@ -116,12 +123,13 @@ pub async fn read_body(request: Request, within: Duration) -> Result<Bytes, Prob
     }
 }
 
-/// Parses a JSON body as [`Json`] does, for a body that was read otherwise.
+/// Parses a JSON body as [`Json`] does, for a body that was read otherwise. A body is an object: serde would also take a list
+/// of a struct's fields in their order.
 pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(refusal::of_body)?;
     deserializer.end().map_err(|error| refusal::of_syntax(&error))?;
-    Ok(value)
+    if body.trim_ascii_start().first() == Some(&b'{') { Ok(value) } else { Err(refusal::of_no_object()) }
 }
 
 /// Parses a query string as [`Query`] does.

@@ -2,14 +2,19 @@
 //! It sits under the three services (`command-api`, `projectors`, `query-api`) and knows nothing of what they decide or store.
 //!
 //! In reading order: a process reads its settings ([`config`]), starts ([`process`]: [`telemetry`], [`shutdown`], [`private`]), serves
-//! ([`server`], with [`trace`], [`problem`], [`json`], [`auth`] and [`keys`]) and talks to its databases and broker ([`pg`], [`kafka`],
+//! ([`server`] behind its [`edge`], with [`client_address`], [`rate_limit`], [`cors`], [`trace`], [`problem`], [`json`], [`auth`] and [`keys`]) and talks to its databases and broker ([`pg`], [`kafka`],
 //! [`lease`], [`backoff`]). Time is read in [`clock`] alone.
 
 pub mod auth;
 pub mod backoff;
+pub mod client_address;
 pub mod clock;
+pub mod coding;
 pub mod config;
-mod edge;
+pub mod cors;
+mod crowd;
+pub mod deprecation;
+pub mod edge;
 mod http_metrics;
 pub mod json;
 mod jwks;
@@ -18,11 +23,13 @@ pub mod keys;
 pub mod lease;
 mod linger;
 mod log_format;
+mod negotiation;
 mod patience;
 pub mod pg;
 pub mod private;
 pub mod problem;
 pub mod process;
+pub mod rate_limit;
 pub mod server;
 pub mod shutdown;
 pub mod telemetry;

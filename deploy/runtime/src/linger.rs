@@ -16,8 +16,6 @@ use tokio::time::timeout;
 
 /// At most so much of an unwanted body is read: more than the longest that any path accepts.
 const MOST_BYTES: usize = 32 << 20;
-/// And for at most so long.
-const LONGEST: Duration = Duration::from_secs(30);
 /// Who sends nothing for so long waits for the answer.
 const SILENCE: Duration = Duration::from_secs(2);
 
@@ -37,8 +35,8 @@ impl Rest {
         rest
     }
 
-    /// Reads what is left, to its end or one of the bounds, and forgets it.
-    pub(crate) async fn discard(self) {
+    /// Reads what is left, to its end or one of the bounds, of which `longest` is one, and forgets it.
+    pub(crate) async fn discard(self, longest: Duration) {
         let left = self.left.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(body) = left else { return };
         let mut chunks = body.into_data_stream();
@@ -52,7 +50,7 @@ impl Rest {
             }
         };
         // Too late or too long: then the connection is closed on it.
-        let _ = timeout(LONGEST, reading).await;
+        let _ = timeout(longest, reading).await;
     }
 }
 

@@ -13,8 +13,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 mod catalogue;
+mod page;
 
 pub use catalogue::{CATALOGUE, Kind, kinds};
+pub use page::{ProblemPage, page};
 
 use crate::trace;
 
@@ -46,6 +48,10 @@ pub struct ProblemDocument {
     /// The fields that were refused, where fields were.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<ProblemField>,
+    /// The allowances that are used up, by their names in `RateLimit-Policy`, where one is.
+    #[serde(rename = "violated-policies", skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["write"]))]
+    pub violated_policies: Vec<String>,
 }
 
 /// One refused field.
@@ -72,6 +78,7 @@ struct Parts {
     title: Option<Cow<'static, str>>,
     detail: Cow<'static, str>,
     errors: Vec<ProblemField>,
+    violated_policies: Vec<String>,
     headers: HeaderMap,
     cause: Option<String>,
 }
@@ -88,6 +95,7 @@ impl Problem {
             title: None,
             detail: detail.into(),
             errors: Vec::new(),
+            violated_policies: Vec::new(),
             headers: HeaderMap::new(),
             cause: None,
         }))
@@ -204,6 +212,13 @@ impl Problem {
         self
     }
 
+    /// Names an allowance that is used up.
+    #[must_use]
+    pub fn violated_policy(mut self, name: impl Into<String>) -> Self {
+        self.0.violated_policies.push(name.into());
+        self
+    }
+
     /// Another title than the kind's.
     #[must_use]
     pub fn title(mut self, title: impl Into<Cow<'static, str>>) -> Self {
@@ -266,6 +281,7 @@ impl Problem {
             instance,
             trace_id,
             errors: self.0.errors.clone(),
+            violated_policies: self.0.violated_policies.clone(),
         }
     }
 }

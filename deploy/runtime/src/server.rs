@@ -1,5 +1,7 @@
 //! The HTTP server of every process: bounded in connections, header size and time, draining gracefully, one layer around all public routes.
 //! `public_layers` wraps a service's router once; `serve` runs it until its token is cancelled.
+//!
+//! It speaks HTTP/1.1 alone, and asks for no upgrade: a proxy in front may offer clients HTTP/2 and has to bound its streams.
 
 use std::convert::Infallible;
 use std::io;
@@ -24,8 +26,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
-use crate::edge::EdgeLayer;
-pub use crate::edge::Finisher;
+use crate::client_address::{Peer, TrustedProxies};
+use crate::crowd::Crowd;
+use crate::edge::Edge;
+pub use crate::edge::PublicLimits;
 use crate::patience::{Limits, Patience, PatientStream};
 use crate::problem::Problem;
 
@@ -33,10 +37,14 @@ use crate::problem::Problem;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a server allows its clients.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct ServerLimits {
     /// Open connections; more are closed at once.
     pub max_connections: usize,
+    /// Those of one client address; more are closed at once.
+    pub max_connections_per_address: usize,
+    /// Whose connections carry many clients and are not counted by address.
+    pub trusted_proxies: TrustedProxies,
     /// Bytes of a request's head.
     pub max_header_bytes: usize,
     /// From the first byte of a head to its last.
@@ -53,6 +61,8 @@ impl Default for ServerLimits {
     fn default() -> Self {
         Self {
             max_connections: 10_000,
+            max_connections_per_address: 256,
+            trusted_proxies: TrustedProxies::default(),
             max_header_bytes: 16 * 1024,
             header_read: Duration::from_secs(10),
             idle: Duration::from_secs(75),
@@ -62,34 +72,15 @@ impl Default for ServerLimits {
     }
 }
 
-/// What the public layer allows a request.
-#[derive(Debug, Clone, Copy)]
-pub struct PublicLimits {
-    /// Bytes of a body, where its route sets no `DefaultBodyLimit` of its own.
-    pub body_bytes: usize,
-    /// How long a GET or HEAD may take to answer; commands run to their end.
-    pub read_handler: Duration,
-    /// Bytes of path and query.
-    pub uri_bytes: usize,
-    /// Whether TLS is in front, so that browsers are told to insist on it.
-    pub hsts: bool,
-}
-
-impl Default for PublicLimits {
-    fn default() -> Self {
-        Self { body_bytes: 64 * 1024, read_handler: Duration::from_secs(10), uri_bytes: 8 * 1024, hsts: false }
-    }
-}
-
 /// Wraps a service's finished router with what every public answer needs, under the default limits.
 pub fn public_layers(router: Router) -> Router {
-    public_layers_with(router, PublicLimits::default())
+    public_layers_behind(&Edge::default(), router)
 }
 
 /// Wraps a service's finished router with what every public answer needs. Call it last: routes added later are not wrapped,
 /// and a fallback of the router's own is replaced.
-pub fn public_layers_with(router: Router, limits: PublicLimits) -> Router {
-    router.fallback(not_found).method_not_allowed_fallback(other_method).layer(EdgeLayer::new(limits)).with_state(())
+pub fn public_layers_behind(edge: &Edge, router: Router) -> Router {
+    edge.around(router.fallback(not_found).method_not_allowed_fallback(other_method)).with_state(())
 }
 
 /// Opens the port.
@@ -118,14 +109,16 @@ pub async fn serve(
     token: CancellationToken,
 ) -> io::Result<()> {
     let slots = Arc::new(Semaphore::new(limits.max_connections));
+    let crowd = Crowd::new(limits.max_connections_per_address);
     let connections = TaskTracker::new();
     let abort = CancellationToken::new();
     let port = listener.local_addr()?.port().to_string();
     let open = gauge!("fittrack_http_connections", "port" => port.clone());
-    let refused = counter!("fittrack_http_connections_refused_total", "port" => port);
+    let refused = counter!("fittrack_http_connections_refused_total", "port" => port.clone(), "reason" => "process");
+    let crowded = counter!("fittrack_http_connections_refused_total", "port" => port, "reason" => "address");
     while let Some(accepted) = token.run_until_cancelled(listener.accept()).await {
-        let stream = match accepted {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match accepted {
+            Ok((stream, peer)) => (stream, Peer::of(peer)),
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -136,14 +129,23 @@ pub async fn serve(
             refused.increment(1);
             continue;
         };
+        let place = if limits.trusted_proxies.contains(peer.address()) {
+            None
+        } else {
+            let Some(place) = crowd.enter(peer.address()) else {
+                crowded.increment(1);
+                continue;
+            };
+            Some(place)
+        };
         let (drain, abort) = (token.clone(), abort.clone());
-        let connection = Connection { application: application.clone(), limits, drain, abort };
+        let connection = Connection { application: application.clone(), peer, limits: limits.clone(), drain, abort };
         let open = open.clone();
         connections.spawn(async move {
             open.increment(1.0);
             connection.serve(stream).await;
             open.decrement(1.0);
-            drop(slot);
+            drop((slot, place));
         });
     }
     drop(listener);
@@ -158,6 +160,7 @@ pub async fn serve(
 
 struct Connection<A> {
     application: A,
+    peer: Peer,
     limits: ServerLimits,
     drain: CancellationToken,
     abort: CancellationToken,
@@ -169,7 +172,7 @@ impl<A: Application> Connection<A> {
         let _ = stream.set_nodelay(true);
         let patience = Patience::new();
         let io = TokioIo::new(PatientStream::new(stream, Arc::clone(&patience)));
-        let service = service_fn(|request| answer(self.application.clone(), Arc::clone(&patience), request));
+        let service = service_fn(|request| answer(self.application.clone(), self.peer, Arc::clone(&patience), request));
         let mut connection = pin!(
             http1::Builder::new()
                 .header_read_timeout(None)
@@ -221,8 +224,9 @@ impl ServerLimits {
 
 async fn answer(
     mut application: impl Application,
+    peer: Peer,
     patience: Arc<Patience>,
-    request: hyper::Request<Incoming>,
+    mut request: hyper::Request<Incoming>,
 ) -> Result<Response, Infallible> {
     /// Ends the request in the books even if hyper drops the future.
     struct Serving(Arc<Patience>);
@@ -233,6 +237,7 @@ async fn answer(
     }
     patience.request_begins();
     let _serving = Serving(patience);
+    request.extensions_mut().insert(peer);
     application.call(request.map(Body::new)).await
 }
 

@@ -20,7 +20,8 @@ fn key(target: &str) -> Key<'_> {
 fn loaded(cache: &Cache, body: impl Into<Bytes>) -> Kept {
     let stamp = cache.stamps().of_owner(ReadModel::Workouts, OWNER);
     let text = HeaderValue::from_static("text/plain");
-    let answer = Answer { body: body.into(), content_type: text, etag: HeaderValue::from_static("\"1\""), link: None };
+    let etag = HeaderValue::from_static("\"1\"");
+    let answer = Answer { body: body.into(), content_type: text, etag, link: None, coded: Coded::default() };
     Kept { loaded: Loaded { answer, stamp }, route: "/a".into(), models: &[ReadModel::Workouts] }
 }
 

@@ -136,7 +136,7 @@ pub async fn get_leaderboard(
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(|row| end_of(row).to_cursor(&list));
-        let link = next.as_deref().and_then(|next| ask.link_to(next));
+        let link = ask.links(next.as_deref());
         let page = Page { items: places(board.metric, rows), next };
         let mut loaded = json_answer(stamp, &BoardPage { board: BoardInfo::from(&board), page })?;
         loaded.answer.link = link;

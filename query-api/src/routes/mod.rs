@@ -1,7 +1,9 @@
 //! The route table, then one file a route: its parameters, what it reads, what it answers.
 //! [`openapi`] gives the description of exactly these routes.
 use axum::Router;
+use fittrack_runtime::edge::{Edge, EdgeSettings};
 use fittrack_runtime::problem::Problem;
+use fittrack_runtime::rate_limit::{Class, limited};
 use fittrack_runtime::server;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
@@ -24,24 +26,31 @@ mod totals;
 mod workout;
 mod workouts;
 
+/// Every route with the class its requests are counted in.
 fn table() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(crate::openapi::frame())
-        .routes(routes!(me::get_me))
-        .routes(routes!(measurements::list_measurements))
-        .routes(routes!(athlete::get_athlete))
-        .routes(routes!(workouts::list_workouts))
-        .routes(routes!(workout::get_workout))
-        .routes(routes!(recording::get_recording))
-        .routes(routes!(original::get_original))
-        .routes(routes!(totals::get_totals))
-        .routes(routes!(leaderboard::get_leaderboard))
-        .routes(routes!(leaderboard_me::get_leaderboard_place))
-        .routes(routes!(crate::openapi::show_openapi))
+        .routes(limited(Class::Read, routes!(me::get_me)))
+        .routes(limited(Class::Read, routes!(measurements::list_measurements)))
+        .routes(limited(Class::Read, routes!(athlete::get_athlete)))
+        .routes(limited(Class::Read, routes!(workouts::list_workouts)))
+        .routes(limited(Class::Read, routes!(workout::get_workout)))
+        .routes(limited(Class::Read, routes!(recording::get_recording)))
+        .routes(limited(Class::Read, routes!(original::get_original)))
+        .routes(limited(Class::Read, routes!(totals::get_totals)))
+        .routes(limited(Class::Read, routes!(leaderboard::get_leaderboard)))
+        .routes(limited(Class::Read, routes!(leaderboard_me::get_leaderboard_place)))
+        .routes(limited(Class::Read, routes!(crate::openapi::show_openapi)))
+        .routes(limited(Class::Read, routes!(crate::openapi::show_problem)))
 }
 
-/// All routes with their state and the layers of every public answer.
-pub fn router(app: App) -> Router {
-    server::public_layers(table().split_for_parts().0.with_state(app))
+/// What stands around the routes.
+pub fn edge(app: &App, settings: EdgeSettings) -> Edge {
+    Edge::new(settings, &openapi(), app.verifier.clone())
+}
+
+/// All routes with their state, behind their edge.
+pub fn router(app: App, edge: &Edge) -> Router {
+    server::public_layers_behind(edge, table().split_for_parts().0.with_state(app))
 }
 
 /// The description of all routes.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::ask::{Ask, quoted};
 use crate::cache::Answer;
+use crate::coded::Coded;
 use crate::problems::of_database;
 use crate::queries::{recordings, workouts};
 use crate::read_model::ReadModel;
@@ -43,8 +44,8 @@ pub async fn get_original(
     let row = workouts::original(&app.read_models, id, caller.athlete_id).await.map_err(of_database)?;
     let place = row.ok_or_else(super::no_such_workout)?.recording.ok_or_else(super::no_recording)?.0;
     let content_type = HeaderValue::from_static(place.format.content_type());
-    let mut answer =
-        Answer { body: Bytes::new(), content_type, etag: quoted(place.original_sha256.as_str())?, link: None };
+    let etag = quoted(place.original_sha256.as_str())?;
+    let mut answer = Answer { body: Bytes::new(), content_type, etag, link: None, coded: Coded::default() };
     if !ask.holds(&answer.etag) {
         let _permit = app.blob_permit().await?;
         let blob = recordings::content(&app.recordings, &place.original_sha256).await.map_err(of_database)?;

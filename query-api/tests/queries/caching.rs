@@ -2,6 +2,7 @@
 use axum::Router;
 use axum::http::Method;
 use fittrack_domain::partition::{DEFAULT_PARTITIONS, partition_of};
+use fittrack_runtime::edge::Edge;
 use fittrack_schemas::notice::ChangeNotice;
 
 use query_api::ready::ReadyFirst;
@@ -90,7 +91,10 @@ async fn what_the_client_holds_is_not_sent_again() {
     for path in ["/v1/me", "/v1/workouts", "/v1/leaderboards/distance_m"] {
         let full = stage.get(path, &anna).await;
         assert_eq!(full.status, 200, "{path}");
-        assert_eq!((full.header("cache-control"), full.header("vary")), ("private, no-cache", "authorization"));
+        assert_eq!(
+            (full.header("cache-control"), full.header("vary")),
+            ("private, no-cache", "authorization, accept-encoding")
+        );
         assert!(full.header("freshness").parse::<u64>().is_ok(), "{path}");
         let tag = full.header("etag").to_owned();
         for held in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".to_owned()] {
@@ -117,7 +121,7 @@ async fn a_kept_answer_needs_no_router_and_everything_else_does() {
         routed.push(stage.get(path, &anna).await);
     }
     // Behind this one there is nothing: what is not ready is answered 404.
-    stage.router = ReadyFirst::new(stage.app.clone(), Router::new());
+    stage.router = ReadyFirst::new(stage.app.clone(), Edge::default(), Router::new());
     for (path, routed) in paths.iter().zip(routed) {
         let ready = stage.get(path, &anna).await;
         assert_eq!((ready.status, &ready.body), (routed.status, &routed.body), "{path}");

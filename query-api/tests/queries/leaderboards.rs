@@ -79,6 +79,35 @@ async fn ranks_are_1_2_2_4_and_the_earlier_goes_first_among_equals() {
 }
 
 #[tokio::test]
+async fn a_walk_while_scores_come_repeats_none_and_leaves_none_out() {
+    let stage = Stage::new().await;
+    let reader = stage.athlete("Reader").await;
+    let mut there_before = Vec::new();
+    for place in 0..12 {
+        let athlete = stage.athlete(&format!("Athlete {place}")).await;
+        // Three of each score, so that pages end among equals.
+        score(&stage, &athlete, "all", 1_000 - i64::from(place / 3) * 100, place).await;
+        there_before.push(json!(athlete.id));
+    }
+    let mut path = "/v1/leaderboards/distance_m?date=2026-11-29&limit=2".to_owned();
+    let mut walked = Vec::new();
+    for page in 1.. {
+        let reply = stage.get(&path, &reader).await;
+        walked.extend(reply.items("athlete_id"));
+        // One goes before everything that was read, one behind everything that was not.
+        for metres in [2_000 + i64::from(page), 100 - i64::from(page)] {
+            score(&stage, &stage.stranger(), "all", metres, 0).await;
+        }
+        stage.notify(&notice("leaderboards", 3, i64::from(page), &[reader.id]));
+        let Some(cursor) = reply.json()["next"].as_str().map(str::to_owned) else { break };
+        path = format!("/v1/leaderboards/distance_m?date=2026-11-29&limit=2&cursor={cursor}");
+        assert!(page < 50, "the walk does not end");
+    }
+    walked.retain(|id| there_before.contains(id));
+    assert_eq!(walked, there_before);
+}
+
+#[tokio::test]
 async fn my_place_has_its_rank_percentile_and_neighbours() {
     let stage = Stage::new().await;
     let athletes = board(&stage).await;

@@ -27,13 +27,15 @@ async fn a_walk_while_workouts_come_repeats_none_and_leaves_none_out() {
         stage.workout(&anna, Workout::at(&format!("2026-11-21T{page:02}:00:00Z"))).await;
         stage.workout(&anna, Workout::at(&format!("2026-11-19T{page:02}:00:00Z"))).await;
         stage.notify(&notice("workouts", 0, page, &[anna.id]));
-        match reply.json()["next"].as_str() {
-            Some(cursor) => {
-                assert_eq!(reply.header("link"), format!("</v1/workouts?limit=4&cursor={cursor}>; rel=\"next\""));
-                path = format!("/v1/workouts?limit=4&cursor={cursor}");
-            }
-            None => break,
-        }
+        let first = "</v1/workouts?limit=4>; rel=\"first\"";
+        let Some(cursor) = reply.json()["next"].as_str().map(str::to_owned) else {
+            assert_eq!(reply.header("link"), first);
+            break;
+        };
+        let next = format!("</v1/workouts?limit=4&cursor={cursor}>; rel=\"next\"");
+        let links = if page == 1 { next } else { format!("{next}, {first}") };
+        assert_eq!(reply.header("link"), links);
+        path = format!("/v1/workouts?limit=4&cursor={cursor}");
     }
     let once: HashSet<_> = seen.iter().map(ToString::to_string).collect();
     assert_eq!(once.len(), seen.len(), "none twice");

@@ -7,6 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use fittrack_runtime::auth::{AccessClaims, JwksSource, Verifier};
 use fittrack_runtime::clock;
 use fittrack_runtime::config::Secret;
+use fittrack_runtime::edge::EdgeSettings;
 use fittrack_runtime::keys::SigningKey;
 use fittrack_runtime::pg::{self, PoolSettings};
 use fittrack_schemas::migrations;
@@ -117,7 +118,8 @@ impl Stage {
         let key = SigningKey::from_pem(&SigningKey::generate_pem().unwrap()).unwrap();
         let verifier = Verifier::new(JwksSource::Keys(key.jwk_set()), ISSUER, AUDIENCE).unwrap();
         let app = App::new(verifier, reader(read_models), reader(recordings), 8 << 20);
-        let router = ReadyFirst::new(app.clone(), routes::router(app.clone()));
+        let edge = routes::edge(&app, EdgeSettings::default());
+        let router = ReadyFirst::new(app.clone(), edge.clone(), routes::router(app.clone(), &edge));
         let stage = Self { app, router, read_models: owner(read_models), recordings: owner(recordings), key };
         let seeded = "INSERT INTO checkpoints (worker, partition, position, as_of)
                       SELECT worker, partition, 0, now() FROM read_models, generate_series(0, 31) AS partition";

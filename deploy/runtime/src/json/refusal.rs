@@ -26,6 +26,11 @@ pub(super) fn of_syntax(error: &serde_json::Error) -> Problem {
     Problem::bad_request(format!("the body is not valid JSON: {error}"))
 }
 
+/// A body that is JSON and no object.
+pub(super) fn of_no_object() -> Problem {
+    Problem::invalid_body("the body is refused").error("", "invalid_type", "must be an object")
+}
+
 /// A query with an unknown, doubled or refused parameter.
 pub(super) fn of_query(error: Error<serde_urlencoded::de::Error>) -> Problem {
     let path = error.path().to_string();

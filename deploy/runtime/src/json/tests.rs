@@ -83,6 +83,9 @@ async fn a_refused_field_is_named_by_its_pointer() {
         (r#"{"distance_m": 1, "sets": [{}]}"#, "#/sets/0/reps", "missing"),
         (r#"{"distance_m": 1, "sets": [{"reps": 1, "a/b~c": 1}]}"#, "#/sets/0/a~1b~0c", "unknown_field"),
         ("7", "#", "invalid_type"),
+        // serde would take both for a workout.
+        ("[5, []]", "#", "invalid_type"),
+        (" [5.5,[[3]]] ", "#", "invalid_type"),
     ] {
         let (status, problem) = post_json(body).await;
         assert_eq!(status, 422, "{body}");

@@ -62,6 +62,8 @@ catalogue! {
         "The answer cannot be given in any of the forms the request's `Accept` allows.";
     CONFLICT 409 "conflict" "Conflict"
         "The present state does not allow it; read the state and decide again.";
+    GONE 410 "gone" "This path has ended"
+        "The path was deprecated and its time is over; the detail names the one to use instead.";
     PRECONDITION_FAILED 412 "precondition-failed" "The version has changed"
         "`If-Match` names a version that is no longer current; read again and repeat the change on top of it.";
     PAYLOAD_TOO_LARGE 413 "payload-too-large" "The body is too large"
@@ -80,6 +82,8 @@ catalogue! {
         "A change must name the version it is based on: send the `ETag` last read as `If-Match`.";
     TOO_MANY_REQUESTS 429 "too-many-requests" "Too many requests"
         "The caller's allowance is used up; try again after `Retry-After` seconds.";
+    QUOTA_EXCEEDED 429 "quota-exceeded" "The allowance is used up"
+        "More requests of one kind came than the caller may make; `violated-policies` names the allowance, `RateLimit-Policy` says how much it is. Wait `Retry-After` seconds.";
     INTERNAL 500 "internal" "Internal error"
         "A fault on our side; it has been logged under the trace id. The request may be retried with the same idempotency key.";
     UNAVAILABLE 503 "unavailable" "Temporarily unavailable"

@@ -8,6 +8,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 
+mod connections;
+mod origins;
+mod quotas;
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Running {
@@ -84,7 +88,8 @@ async fn every_answer_has_the_security_headers_and_continues_the_trace() {
         assert_eq!(headers["x-frame-options"], "DENY");
         assert_eq!(headers["referrer-policy"], "no-referrer");
         assert_eq!(headers["content-security-policy"], "default-src 'none'; frame-ancestors 'none'");
-        assert!(!headers.contains_key("server"));
+        assert!(!headers.contains_key("server") && !headers.contains_key("strict-transport-security"));
+        assert_eq!(headers["cache-control"], "no-store", "nobody said it may be kept: {path}");
         let traceparent = headers["traceparent"].to_str().unwrap();
         assert!(traceparent.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{traceparent}");
         assert!(!traceparent.contains("00f067aa0ba902b7"));
@@ -127,6 +132,32 @@ async fn errors_of_the_router_and_of_libraries_are_problems() {
 }
 
 #[tokio::test]
+async fn a_form_the_client_does_not_take_is_406_and_a_command_is_not_done_for_it() {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    let work = post(async || {
+        DONE.store(true, Ordering::Release);
+        "done"
+    });
+    let server = Running::public(router().route("/work", work)).await;
+    let client = reqwest::Client::new();
+    let ask = async |method: Method, path: &str, accept: &str| {
+        let response = client.request(method, server.url(path)).header("accept", accept).send().await.unwrap();
+        response.status().as_u16()
+    };
+    // `/hello` is plain text.
+    for (accept, status) in
+        [("text/*", 200), ("image/png, */*;q=0.1", 200), ("application/json", 406), ("text/html", 406)]
+    {
+        assert_eq!(ask(Method::GET, "/hello", accept).await, status, "{accept}");
+    }
+    assert_eq!(ask(Method::GET, "/nowhere", "text/html").await, 404, "a problem has one form");
+    assert_eq!(ask(Method::POST, "/work", "text/html").await, 406);
+    assert!(!DONE.load(Ordering::Acquire));
+    assert_eq!(ask(Method::POST, "/work", "application/*").await, 200);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_handler_that_panics_answers_500_and_the_next_request_is_served() {
     let server = Running::public(router()).await;
     let response = reqwest::get(server.url("/panic")).await.unwrap();
@@ -161,8 +192,8 @@ async fn a_read_that_takes_too_long_is_504_and_a_command_is_left_alone() {
             "done"
         }),
     );
-    let limits = PublicLimits { read_handler: Duration::from_millis(5), ..PublicLimits::default() };
-    let server = Running::start(public_layers_with(slow, limits), ServerLimits::default()).await;
+    let edge = Edge::unlimited(PublicLimits { read_handler: Duration::from_millis(5), ..PublicLimits::default() });
+    let server = Running::start(public_layers_behind(&edge, slow), ServerLimits::default()).await;
     let client = reqwest::Client::new();
     let read = client.get(server.url("/slow")).send().await.unwrap();
     assert_eq!(read.status(), 504);

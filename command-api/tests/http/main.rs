@@ -2,10 +2,17 @@
 //! Run through `deploy/fittrack test`, which starts Postgres and says where it is.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 mod accounts;
+mod administration;
+mod api_keys;
+mod attack_tokens;
+mod audit;
 mod bad_input;
 mod idempotency;
 mod imports;
+mod keys;
 mod profile;
+mod sessions;
 mod support;
 mod sweeping;
+mod throttling;
 mod workouts;

@@ -95,6 +95,7 @@ fn complete(operation: &mut Operation) {
     for (status, description) in [
         ("400", "A parameter, the cursor or the consistency token is refused, or there is an unknown parameter"),
         ("401", "No access token, or one that is not valid"),
+        ("403", "The access token is an API key's, whose scopes do not allow this"),
         ("404", "There is no such thing, or none the caller may see"),
         ("503", "Not now (`not-caught-up` where the consistency token is not reached in time); see `Retry-After`"),
     ] {
@@ -149,7 +150,7 @@ mod tests {
             assert_eq!(operations.keys().collect::<Vec<_>>(), ["get"], "{path}");
             let get = &operations["get"];
             assert!(get["operationId"].is_string() && get["summary"].is_string(), "{path}");
-            for status in ["304", "400", "401", "404", "503"] {
+            for status in ["304", "400", "401", "403", "404", "503"] {
                 assert_eq!(get["responses"][status].is_object(), path != "/openapi.json", "{path} {status}");
             }
         }

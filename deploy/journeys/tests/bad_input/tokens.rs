@@ -1,6 +1,6 @@
 //! Who is not signed in gets 401 from both services, whatever is wrong with the token.
 
-use fittrack_journeys::{Api, Call, TestStack, bodies, problem};
+use fittrack_journeys::{Api, Call, TestStack, bodies, patience, problem};
 use serde_json::json;
 
 fn calls() -> Vec<Call> {
@@ -67,4 +67,26 @@ async fn a_wrong_password_and_an_unknown_address_get_the_same_answer() {
         answers.push((document["type"].clone(), document["detail"].clone()));
     }
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_signs_out_is_refused_by_both_services_within_moments() {
+    let stack = TestStack::shared().await.unwrap();
+    let api = stack.api().unwrap();
+    let athlete = api.register("Leaving").await.unwrap();
+    let (left, stays) = (athlete.access_token(), api.register("Staying").await.unwrap());
+    // The query API has the token in memory.
+    athlete.get_seeing("/v1/workouts", &athlete.registered).await.unwrap();
+    let sign_out = Call::delete("/v1/account/sessions/current");
+    api.send_as(&sign_out, Some(&left)).await.unwrap().expecting(204).unwrap();
+    patience::until("the services refuse the token", async || {
+        for call in [Call::get("/v1/workouts"), Call::patch("/v1/me/profile").merge_patch(&json!({"bio": "x"}))] {
+            let answer = api.send_as(&call, Some(&left)).await.map_err(|failure| format!("{failure:?}"))?;
+            problem::check(&answer, 401).map_err(|wrong| format!("{wrong:?}"))?;
+        }
+        Ok(())
+    })
+    .await
+    .unwrap();
+    stays.get_seeing("/v1/workouts", &stays.registered).await.unwrap();
 }

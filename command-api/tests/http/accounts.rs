@@ -1,6 +1,10 @@
 //! Registering and signing in: the saga and its crash points, who is told what, and what is never written down.
 use std::time::Duration;
 
+use argon2::{
+    Argon2,
+    password_hash::{PasswordHasher as _, phc::PasswordHash},
+};
 use command_api::{
     dispatch::Request,
     identity::{
@@ -163,25 +167,50 @@ async fn many_copies_of_a_registration_make_one_account() {
 }
 
 #[tokio::test]
-async fn unknown_address_wrong_password_and_pending_account_are_answered_alike() {
+async fn unknown_address_wrong_password_and_an_account_that_may_not_sign_in_are_answered_alike() {
     let world = World::new().await;
     world.athlete("ann").await;
+    world.athlete("dan").await;
+    let disable = "UPDATE accounts SET status = 'disabled' WHERE email LIKE 'dan@%'";
+    sqlx::query(disable).execute(&world.identity).await.unwrap();
     left_after_the_row(&world, "bob", Uuid::now_v7()).await;
     let mut bodies = Vec::new();
     for (email, password) in [
         ("nobody@example.org", PASSWORD),
         ("ann@example.org", "wrong password"),
         ("bob@example.org", PASSWORD),
+        ("dan@example.org", PASSWORD),
         ("no address", PASSWORD),
         ("ann\0@example.org", PASSWORD),
     ] {
         let answer = signs_in(&world, email, password).await;
         answer.assert_problem(401, "unauthenticated");
-        let mut body = answer.body;
+        let mut body = answer.body.clone();
         body["trace_id"] = Value::Null;
-        bodies.push(body);
+        let mut headers = answer.headers;
+        headers.remove("traceparent");
+        bodies.push((body, headers));
     }
     assert!(bodies.iter().all(|body| *body == bodies[0]), "{bodies:?}");
+}
+
+#[tokio::test]
+async fn a_hash_of_weaker_days_is_renewed_when_its_owner_signs_in() {
+    let world = World::new().await;
+    let ann = world.athlete("ann").await;
+    let params = argon2::Params::new(7168, 1, 1, None).unwrap();
+    let weak = Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+    let hashed: PasswordHash = weak.hash_password(PASSWORD.as_bytes()).unwrap();
+    let set = "UPDATE accounts SET password_hash = $1";
+    sqlx::query(set).bind(hashed.to_string()).execute(&world.identity).await.unwrap();
+    let renewed = "SELECT count(*) FROM accounts WHERE password_hash LIKE '$argon2id$v=19$m=19456,t=2,p=1$%'";
+    signs_in(&world, "ann@example.org", "wrong password").await.assert_problem(401, "unauthenticated");
+    assert_eq!(count(&world.identity, renewed).await, 0);
+    assert_eq!(signs_in(&world, "ann@example.org", PASSWORD).await.status, 201);
+    assert_eq!(count(&world.identity, renewed).await, 1);
+    assert_eq!(signs_in(&world, "ann@example.org", PASSWORD).await.status, 201);
+    // It is the same password: nobody is signed out by it.
+    assert_eq!(ann.refreshes().await.status, 200);
 }
 
 #[tokio::test]

@@ -90,3 +90,27 @@ async fn who_signs_out_is_refused_by_both_services_within_moments() {
     .unwrap();
     stays.get_seeing("/v1/workouts", &stays.registered).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_s_key_goes_as_far_as_its_scopes_at_both_services() {
+    let stack = TestStack::shared().await.unwrap();
+    let api = stack.api().unwrap();
+    let athlete = api.register("Maker").await.unwrap();
+    let owner = athlete.access_token();
+    for (scope, reads, writes) in [("read", 200, 403), ("write", 403, 202)] {
+        let make = Call::post("/v1/account/api-keys").json(&json!({"name": scope, "scopes": [scope]}));
+        let key = api.send_as(&make, Some(&owner)).await.unwrap().expecting(201).unwrap().json()["key"].clone();
+        let exchange = Call::post("/v1/account/api-keys/token").json(&json!({"api_key": key}));
+        let token = api.send(&exchange).await.unwrap().expecting(200).unwrap().json()["access_token"].clone();
+        let status = async |call: &Call| api.send_as(call, token.as_str()).await.unwrap().status;
+        let list = Call::get("/v1/workouts").seeing(&athlete.registered);
+        // The owner's answer is kept by the query API; that opens it to no token that may not read.
+        athlete.get("/v1/workouts").await.unwrap();
+        for read in [&list, &Call::get("/v1/workouts"), &Call::get("/v1/workouts")] {
+            assert_eq!(status(read).await, reads, "{scope}: {read:?}");
+        }
+        let write = Call::post("/v1/workouts").json(&bodies::run("2025-01-05T06:00:00Z"));
+        assert_eq!(status(&write).await, writes, "{scope}");
+        assert_eq!(status(&Call::get("/v1/account/sessions")).await, 403, "{scope}");
+    }
+}

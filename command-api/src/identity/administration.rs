@@ -141,7 +141,7 @@ impl SignIn {
         new: NewPassword,
         origin: &Origin,
     ) -> Result<bool, AccountError> {
-        let tried = self.throttle.begin(Subject::sign_in(email.as_str()), origin).await??;
+        let tried = self.throttle.begin(Subject::sign_in(email.as_str(), origin), origin).await??;
         match self.set_first(&email, secret, new, origin).await {
             Ok(true) => {
                 said(self.throttle.succeeded(tried).await);

@@ -36,7 +36,7 @@ impl SignIn {
         password: String,
         origin: &Origin,
     ) -> Result<Option<Pair>, AccountError> {
-        let subject = Subject::sign_in(&printable(&email, MAX_USER_AGENT));
+        let subject = Subject::sign_in(&printable(&email, MAX_USER_AGENT), origin);
         let tried = self.throttle.begin(subject, origin).await??;
         let account = match Email::parse(email) {
             Ok(email) => accounts::by_email(&self.pool, &email).await,

@@ -1,5 +1,8 @@
 //! Slows down guessing: per account by growing delays, per client network and overall by failures a minute. The counters are in the
 //! identity database, so every replica counts alike. Nothing here touches sessions: who is signed in stays so.
+//!
+//! Delays grow for an account from one network, and much later for the account from everywhere: a stranger makes their own wait grow
+//! before the owner's.
 use std::{
     net::{IpAddr, Ipv6Addr},
     time::Duration,
@@ -9,8 +12,11 @@ use sqlx::PgPool;
 
 use super::audit::Origin;
 
-/// So many tries of one kind cost nothing; each further one doubles the wait for the next, from one second to fifteen minutes.
+/// So many tries at one thing from one network cost nothing; each further one doubles the wait for the next, from one second to
+/// fifteen minutes.
 const FREE_TRIES: i32 = 5;
+/// The same for an account from everywhere.
+const FREE_TRIES_FROM_EVERYWHERE: i32 = 100;
 const LONGEST_WAIT_S: f64 = 900.0;
 /// Tries are forgotten an hour after the last.
 const FORGOTTEN_AFTER_S: f64 = 3600.0;
@@ -27,24 +33,28 @@ pub struct Throttle {
     pool: PgPool,
 }
 
-/// What is tried: names it for counting. Letters of both cases are the same.
+/// What is tried: names it for counting, with how many tries are free. Letters of both cases are the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subject(String);
+pub struct Subject(Vec<(String, i32)>);
 
 impl Subject {
     /// Signing in to the account of an address, whether or not there is one.
-    pub fn sign_in(email: &str) -> Self {
-        Self(format!("sign-in\n{email}"))
+    pub fn sign_in(email: &str, origin: &Origin) -> Self {
+        let from = origin.address.map_or_else(|| "anywhere".to_owned(), |address| network(address).to_string());
+        Self(vec![
+            (format!("sign-in\n{email}\n{from}"), FREE_TRIES),
+            (format!("sign-in\n{email}"), FREE_TRIES_FROM_EVERYWHERE),
+        ])
     }
 
     /// Proving once more who one is, with the password of an account one is signed in to.
     pub fn password_of(athlete_id: uuid::Uuid) -> Self {
-        Self(format!("password\n{athlete_id}"))
+        Self(vec![(format!("password\n{athlete_id}"), FREE_TRIES)])
     }
 
     /// Registering an address, whether or not it has an account.
     pub fn registration(email: &str) -> Self {
-        Self(format!("registration\n{email}"))
+        Self(vec![(format!("registration\n{email}"), FREE_TRIES)])
     }
 }
 
@@ -57,19 +67,20 @@ pub struct TooManyTries(pub Duration);
 #[derive(Debug)]
 #[must_use]
 pub struct Try {
-    subject: Subject,
-    tries: i32,
+    names: Vec<String>,
+    locks: bool,
+    count: i32,
 }
 
 impl Try {
     /// Whether the next one has to wait.
     pub fn locks(&self) -> bool {
-        self.tries > FREE_TRIES
+        self.locks
     }
 
     /// The how manieth it is.
     pub fn count(&self) -> i32 {
-        self.tries
+        self.count
     }
 }
 
@@ -91,12 +102,13 @@ const WAIT_OF: &str = "
     SELECT greatest(extract(epoch FROM blocked_until - clock_timestamp()), 0)::float8
     FROM throttles WHERE subject = sha256(convert_to(lower($1), 'UTF8'))";
 
-const FORGET: &str = "DELETE FROM throttles WHERE subject = sha256(convert_to(lower($1), 'UTF8'))";
+const FORGET: &str = "
+    DELETE FROM throttles WHERE subject = ANY(SELECT sha256(convert_to(lower(name), 'UTF8')) FROM unnest($1::text[]) AS name)";
 
 /// Nothing was judged, so it was no try.
 const GIVE_BACK: &str = "
     UPDATE throttles SET tries = greatest(tries - 1, 0), blocked_until = clock_timestamp()
-    WHERE subject = sha256(convert_to(lower($1), 'UTF8'))";
+    WHERE subject = ANY(SELECT sha256(convert_to(lower(name), 'UTF8')) FROM unnest($1::text[]) AS name)";
 
 /// Which minute it is follows from the database's clock, as everything here does.
 const COUNT_FAILURE: &str = "
@@ -134,23 +146,30 @@ impl Throttle {
         if let Some(wait) = self.wait_of_windows(origin).await? {
             return Ok(Err(TooManyTries(wait)));
         }
-        let tries: Option<i32> = sqlx::query_scalar(BEGIN)
-            .bind(&subject.0)
-            .bind(FREE_TRIES)
-            .bind(LONGEST_WAIT_S)
-            .bind(FORGOTTEN_AFTER_S)
-            .fetch_optional(&self.pool)
-            .await?;
-        if let Some(tries) = tries {
-            return Ok(Ok(Try { subject, tries }));
+        let mut tried = Try { names: Vec::new(), locks: false, count: 0 };
+        for (name, free) in subject.0 {
+            let count: Option<i32> = sqlx::query_scalar(BEGIN)
+                .bind(&name)
+                .bind(free)
+                .bind(LONGEST_WAIT_S)
+                .bind(FORGOTTEN_AFTER_S)
+                .fetch_optional(&self.pool)
+                .await?;
+            let Some(count) = count else {
+                let wait: Option<f64> = sqlx::query_scalar(WAIT_OF).bind(&name).fetch_optional(&self.pool).await?;
+                self.give_back(tried).await?;
+                return Ok(Err(TooManyTries(seconds(wait.unwrap_or_default()))));
+            };
+            tried.names.push(name);
+            tried.locks |= count > free;
+            tried.count = tried.count.max(count);
         }
-        let wait: Option<f64> = sqlx::query_scalar(WAIT_OF).bind(&subject.0).fetch_optional(&self.pool).await?;
-        Ok(Err(TooManyTries(seconds(wait.unwrap_or_default()))))
+        Ok(Ok(tried))
     }
 
     /// It was the right one: earlier tries are forgotten.
     pub async fn succeeded(&self, tried: Try) -> Result<(), sqlx::Error> {
-        sqlx::query(FORGET).bind(&tried.subject.0).execute(&self.pool).await.map(|_| ())
+        sqlx::query(FORGET).bind(tried.names).execute(&self.pool).await.map(|_| ())
     }
 
     /// It was not; the client and everybody have one failure more this minute.
@@ -161,7 +180,7 @@ impl Throttle {
 
     /// Nothing was judged, for want of capacity or a database.
     pub async fn give_back(&self, tried: Try) -> Result<(), sqlx::Error> {
-        sqlx::query(GIVE_BACK).bind(&tried.subject.0).execute(&self.pool).await.map(|_| ())
+        sqlx::query(GIVE_BACK).bind(tried.names).execute(&self.pool).await.map(|_| ())
     }
 
     /// Removes what is forgotten; says how many rows.

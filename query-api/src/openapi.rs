@@ -42,7 +42,7 @@ pub fn frame() -> Document {
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
-        .description(Some("The access token from `POST /v1/account/sessions` of the command API"))
+        .description(Some("The access token from `POST /v1/account/sessions` of the command API, or from `POST /v1/account/api-keys/token`"))
         .build();
     frame.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
     frame

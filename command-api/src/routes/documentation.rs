@@ -37,7 +37,9 @@ pub fn frame() -> utoipa::openapi::OpenApi {
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
-        .description(Some("The access token from `POST /v1/account/sessions`"))
+        .description(Some(
+            "The access token from `POST /v1/account/sessions`, or from `POST /v1/account/api-keys/token`",
+        ))
         .build();
     frame.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
     frame

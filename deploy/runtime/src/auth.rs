@@ -87,15 +87,21 @@ const ACCOUNT: &str = "/v1/account";
 const TOO_NARROW: HeaderValue = HeaderValue::from_static("Bearer realm=\"fittrack\", error=\"insufficient_scope\"");
 
 impl Caller {
-    /// Refuses with 403 what the token's scopes do not allow.
+    /// Refuses with 403, and says so in the log, what the token's scopes do not allow.
     fn must_be_allowed(&self, method: &Method, path: &str) -> Result<(), Problem> {
-        let Some(scopes) = &self.scopes else { return Ok(()) };
-        let needed = if matches!(*method, Method::GET | Method::HEAD) { READ } else { WRITE };
-        let is_of_account = path.strip_prefix(ACCOUNT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        if scopes.iter().any(|scope| scope == needed) && !is_of_account {
+        if self.may(method, path) {
             return Ok(());
         }
+        let (athlete_id, session_id) = (self.athlete_id, self.session_id.map(tracing::field::display));
+        tracing::warn!(target: "audit", event = "authz_fail", %athlete_id, session_id, %method, path, "audit");
         Err(Problem::forbidden("the scopes of the access token do not allow this").header(WWW_AUTHENTICATE, TOO_NARROW))
+    }
+
+    fn may(&self, method: &Method, path: &str) -> bool {
+        let Some(scopes) = &self.scopes else { return true };
+        let needed = if matches!(*method, Method::GET | Method::HEAD) { READ } else { WRITE };
+        let is_of_account = path.strip_prefix(ACCOUNT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        scopes.iter().any(|scope| scope == needed) && !is_of_account
     }
 }
 
@@ -206,7 +212,7 @@ impl Verifier {
         let token = bearer(headers).ok()??;
         let known = self.inner.verified.get(&digest(token)).filter(|known| !known.has_expired())?;
         let caller = self.signed_in(known.caller).ok()?;
-        caller.must_be_allowed(&Method::GET, "").is_ok().then_some(caller)
+        caller.may(&Method::GET, "").then_some(caller)
     }
 
     /// Fetches the issuer's keys until they are known (however late the issuer starts), then every five minutes, and its ended

@@ -7,8 +7,9 @@ use std::sync::{
 use axum::extract::FromRef;
 use fittrack_domain::{aggregate::Context, athlete::Athlete, ids::AthleteId};
 use fittrack_runtime::{
-    auth::{JwksError, JwksSource, Verifier},
+    auth::{JwksError, JwksSource, Revocations, Verifier},
     clock,
+    keys::SigningKeys,
     problem::Problem,
     shutdown::Tasks,
 };
@@ -17,7 +18,10 @@ use tokio::sync::Semaphore;
 
 use crate::{
     dispatch::Dispatcher,
-    identity::{AccountError, passwords::Passwords, registration::Registration, tokens::Tokens},
+    identity::{
+        AccountError, api_keys::ApiKeys, ended::EndedSessions, passwords::Passwords, registration::Registration,
+        sessions::Sessions, sign_in::SignIn, throttle::Throttle, tokens::Tokens,
+    },
     imports::Importer,
     routes::{
         idempotency::Running,
@@ -42,6 +46,16 @@ pub struct Parts {
     pub passwords: Passwords,
     /// Issues access tokens.
     pub tokens: Tokens,
+    /// Lets in who knows the password.
+    pub sign_in: SignIn,
+    /// Slows down guessing.
+    pub throttle: Throttle,
+    /// Begins and ends sessions.
+    pub sessions: Sessions,
+    /// Keys for programs.
+    pub api_keys: ApiKeys,
+    /// Which sessions and keys have ended lately.
+    pub ended: EndedSessions,
     /// Checks access tokens.
     pub verifier: Verifier,
     /// Takes in recordings.
@@ -94,10 +108,19 @@ impl App {
             foundations;
         let (issuer, audience) = issuer_and_audience;
         let passwords = Passwords::for_this_machine()?;
+        let revocations = Revocations::unknown();
+        let ended = EndedSessions::new(identity.clone(), revocations.clone());
+        let keys = JwksSource::Keys(tokens.jwk_set());
+        let sessions = Sessions::new(identity.clone(), tokens.clone(), ended.clone());
+        let throttle = Throttle::new(identity.clone());
         Ok(Self(Arc::new(Parts {
-            registration: Registration::new(identity, dispatcher.clone(), passwords.clone()),
+            sign_in: SignIn::new(identity.clone(), passwords.clone(), throttle.clone(), sessions.clone()),
+            api_keys: ApiKeys::new(identity.clone(), tokens.clone(), ended.clone()),
+            sessions,
+            ended,
+            registration: Registration::new(identity, dispatcher.clone(), passwords.clone(), throttle.clone()),
             importer: Importer::new(event_store, recordings, dispatcher.clone()),
-            verifier: Verifier::new(JwksSource::Keys(tokens.key().jwk_set()), &issuer, &audience)?,
+            verifier: Verifier::new(keys, &issuer, &audience)?.with_revocations(revocations),
             dispatcher,
             passwords,
             tokens,
@@ -105,7 +128,15 @@ impl App {
             uploads: Arc::new(Semaphore::new(UPLOADS_AT_ONCE)),
             tasks,
             gate,
+            throttle,
         })))
+    }
+
+    /// Signs with the first of these keys from now on, and trusts all of them and no others.
+    pub fn adopt_keys(&self, keys: SigningKeys) {
+        // Trusted first: no token is out before it is good here.
+        self.verifier.trust(&keys.jwk_set());
+        self.tokens.replace_keys(keys);
     }
 
     /// What a decision for this athlete may know: the instant, and the athlete's own defaults.

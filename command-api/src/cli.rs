@@ -21,9 +21,10 @@ use sqlx::migrate::Migrator;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    admin::{self, Admin},
     check::Check,
     routes, serve,
-    settings::{CheckSettings, MigrateSettings, RelaySettings, SETTINGS, ServeSettings},
+    settings::{AdminSettings, CheckSettings, MigrateSettings, RelaySettings, SETTINGS, ServeSettings},
 };
 
 /// How long `migrate` waits for a database to answer.
@@ -55,6 +56,9 @@ enum Command {
     /// Signing keys of access tokens
     #[command(subcommand)]
     Keys(Keys),
+    /// Administrators, and what only operators do to accounts
+    #[command(subcommand)]
+    Admin(Admin),
     /// Verify the store's invariants, and Kafka's where brokers are set; exits 1 where one is broken
     Check {
         /// Print the report as JSON
@@ -119,6 +123,7 @@ async fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Relay => Ok(serve::relay(RelaySettings::read(Source::from_env())?).await?),
         Command::Migrate => migrate(&MigrateSettings::read(Source::from_env())?).await,
         Command::Keys(Keys::Generate { out }) => generate_key(&out),
+        Command::Admin(what) => Ok(admin::run(what, &AdminSettings::read(Source::from_env())?.identity).await?),
         Command::Check { json, topic } => check(&CheckSettings::read(Source::from_env())?, &topic, json).await,
         Command::Openapi => {
             print!("{}", routes::openapi().to_yaml()?);

@@ -4,7 +4,8 @@
 //! ([`dispatch`]: load, decide, append) and the event store ([`store`]: group commit). Who may sign in is kept by
 //! [`identity`], files from devices are taken in by [`imports`] with [`blobs`] underneath, and [`relay`] carries what was
 //! stored to Kafka and goes on proving that the log is what was published. [`check`] proves a store's invariants, [`app`]
-//! puts the parts together, [`cli`] is the command line.
+//! puts the parts together, [`cli`] is the command line, [`admin`] what only operators do
+//! to accounts.
 //!
 //! # Add a route for a command
 //!
@@ -14,6 +15,7 @@
 //!    ([`routes::command::Command`] brings caller, idempotency and `If-Match`).
 //! 3. Add it to the table in `routes/mod.rs`, with the class its requests are counted in.
 //! 4. Try it as a user would in `tests/http_*.rs`; renew the document with `FITTRACK_BLESS=1 cargo test -p command-api openapi`.
+pub mod admin;
 pub mod app;
 pub mod blobs;
 pub mod check;
@@ -21,6 +23,7 @@ pub mod cli;
 pub mod dispatch;
 pub mod identity;
 pub mod imports;
+pub mod key_file;
 pub mod relay;
 pub mod routes;
 pub mod serve;

@@ -20,6 +20,7 @@ use crate::{
     blobs,
     dispatch::Dispatcher,
     identity::{sweeper, tokens::Tokens},
+    key_file::KeyFile,
     relay::{
         Relay,
         prover::{Pace, Prover},
@@ -46,8 +47,8 @@ const LONG_STATEMENT: Duration = Duration::from_secs(30);
 pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
     let process = Process::start("command-api", &settings.common).await?;
     // All of them before anything else: a process without checks would count as ready.
-    let [api_check, store_check, identity_check, recordings_check] =
-        ["public API", "event store", "identity database", "recordings database"]
+    let [api_check, store_check, identity_check, recordings_check, ended_check] =
+        ["public API", "event store", "identity database", "recordings database", "ended sessions"]
             .map(|name| process.readiness.check(name));
     let shutdown = process.shutdown.clone();
     let event_store = pg::pool(&settings.event_store, pool("command-api", EVENT_STORE_CONNECTIONS))?;
@@ -68,13 +69,13 @@ pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
     shutdown.spawn_background("hints", endless(async move { hints.send(pool, sender, stop).await }));
 
     let gate = Gate::default();
-    let key = settings.signing_key.ok_or("there is no signing key")?;
+    let keys = settings.signing_keys.ok_or("there is no signing key")?;
     let app = App::new(Foundations {
         dispatcher,
         event_store: event_store.clone(),
         identity: identity.clone(),
         recordings: recordings.clone(),
-        tokens: Tokens::new(key, &settings.issuer, &settings.audience),
+        tokens: Tokens::new(keys, &settings.issuer, &settings.audience),
         issuer_and_audience: (settings.issuer, settings.audience),
         tasks: shutdown.tasks(),
         gate: gate.clone(),
@@ -83,6 +84,12 @@ pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
         [("identity database", identity, identity_check), ("recordings database", recordings.clone(), recordings_check)]
     {
         shutdown.spawn_background(name, endless(pg::watch(pool, check, background.clone())));
+    }
+    let following = app.ended.clone().follow(ended_check, background.clone());
+    shutdown.spawn_background("ended sessions", endless(following));
+    if let Some(file) = settings.signing_key_file {
+        let following = KeyFile::new(file).follow(app.clone(), background.clone());
+        shutdown.spawn_background("signing keys", endless(following));
     }
     let store_check = StoreCheck {
         pool: event_store.clone(),

@@ -1,6 +1,9 @@
 //! Every setting of the command API, declared once, and the groups its subcommands read.
 //! The same list refuses unknown names, is printed by `command-api settings` and documents itself.
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 use fittrack_domain::partition::DEFAULT_PARTITIONS;
 use fittrack_runtime::{
@@ -9,7 +12,7 @@ use fittrack_runtime::{
         TOKEN_ISSUER,
     },
     edge::{CONNECTIONS_PER_ADDRESS, CORS_ORIGINS, EdgeSettings, RATE_LIMITS, TLS_IN_FRONT, TRUSTED_PROXIES},
-    keys::SigningKey,
+    keys::SigningKeys,
     process::CommonSettings,
 };
 
@@ -39,7 +42,7 @@ const RECORDINGS_URL: Setting = Setting::required(
 .secret();
 const SIGNING_KEY: Setting = Setting::required(
     "FITTRACK_SIGNING_KEY",
-    "the Ed25519 key access tokens are signed with; `command-api keys generate --out FILE` makes one",
+    "the Ed25519 key access tokens are signed with, then those that are published beside it; a file is read again when it changes",
     "<PKCS#8 PEM text>",
 )
 .secret();
@@ -123,8 +126,10 @@ pub struct ServeSettings {
     pub identity: Secret,
     /// The recordings' database.
     pub recordings: Secret,
-    /// Signs access tokens; always there once the settings were accepted.
-    pub signing_key: Option<SigningKey>,
+    /// Sign access tokens; always there once the settings were accepted.
+    pub signing_keys: Option<SigningKeys>,
+    /// The file they are in, where they are in one.
+    pub signing_key_file: Option<PathBuf>,
     /// Who issues them.
     pub issuer: String,
     /// Whom they are for.
@@ -166,6 +171,13 @@ pub struct MigrateSettings {
     pub recordings: Secret,
 }
 
+/// What `admin` reads.
+#[derive(Debug)]
+pub struct AdminSettings {
+    /// The identity database.
+    pub identity: Secret,
+}
+
 /// What `check` reads.
 #[derive(Debug)]
 pub struct CheckSettings {
@@ -180,14 +192,15 @@ impl ServeSettings {
     pub fn read(mut source: Source) -> Result<Self, ConfigErrors> {
         source.knows(SETTINGS);
         let brokers = source.optional(&BROKERS);
-        let signing_key = signing_key(&mut source);
+        let signing_keys = signing_keys(&mut source);
         let settings = Self {
             common: CommonSettings::read(&mut source, DEFAULT_PRIVATE_LISTEN),
             listen: source.parsed(&LISTEN, DEFAULT_LISTEN),
             event_store: source.secret(&EVENT_STORE_URL),
             identity: source.secret(&IDENTITY_URL),
             recordings: source.secret(&RECORDINGS_URL),
-            signing_key,
+            signing_keys,
+            signing_key_file: source.file_of(&SIGNING_KEY).map(PathBuf::from),
             issuer: source.optional(&TOKEN_ISSUER).unwrap_or_default(),
             audience: source.optional(&TOKEN_AUDIENCE).unwrap_or_default(),
             partitions: source.parsed(&LOG_PARTITIONS, DEFAULT_PARTITIONS),
@@ -221,6 +234,15 @@ impl MigrateSettings {
     }
 }
 
+impl AdminSettings {
+    /// Reads them, or says everything that is wrong.
+    pub fn read(mut source: Source) -> Result<Self, ConfigErrors> {
+        source.knows(SETTINGS);
+        let settings = Self { identity: source.secret(&IDENTITY_URL) };
+        source.finish().map(|()| settings)
+    }
+}
+
 impl CheckSettings {
     /// Reads them, or says everything that is wrong.
     pub fn read(mut source: Source) -> Result<Self, ConfigErrors> {
@@ -230,11 +252,11 @@ impl CheckSettings {
     }
 }
 
-/// The signing key; `None`, with the problem noted, where there is none that can be used.
-fn signing_key(source: &mut Source) -> Option<SigningKey> {
+/// The signing keys; `None`, with the problem noted, where there are none that can be used.
+fn signing_keys(source: &mut Source) -> Option<SigningKeys> {
     let pem = source.optional_secret(&SIGNING_KEY);
     let loaded = match &pem {
-        Some(pem) => SigningKey::from_pem(pem.expose()).map_err(|error| error.to_string()),
+        Some(pem) => SigningKeys::from_pem(pem.expose()).map_err(|error| error.to_string()),
         None => Err(format!("is required: {MAKE_A_KEY}")),
     };
     loaded.map_err(|problem| source.refuse(&SIGNING_KEY, &problem)).ok()
@@ -250,6 +272,17 @@ mod tests {
             Source::from_pairs([("FITTRACK_EVENT_STORE_URL", "postgres://x"), ("FITTRACK_EVENT_STOR_URL", "x")]);
         let refusal = CheckSettings::read(source).unwrap_err().to_string();
         assert!(refusal.contains("did you mean FITTRACK_EVENT_STORE_URL?"), "{refusal}");
+    }
+
+    #[test]
+    fn an_example_s_secret_is_refused_unless_for_trying_out() {
+        let example = "postgres://me:secret@db.example:5432/store";
+        let read = |pairs: &[(&str, &str)]| CheckSettings::read(Source::from_pairs(pairs.iter().copied()));
+        let refusal = read(&[("FITTRACK_EVENT_STORE_URL", example)]).unwrap_err().to_string();
+        assert!(refusal.contains("FITTRACK_EVENT_STORE_URL") && refusal.contains("FITTRACK_DEV"), "{refusal}");
+        assert!(read(&[("FITTRACK_EVENT_STORE_URL", example), ("FITTRACK_DEV", "true")]).is_ok());
+        assert!(read(&[("FITTRACK_EVENT_STORE_URL", "postgres://me:secrets@db.example:5432/store")]).is_ok());
+        assert!(read(&[("FITTRACK_EVENT_STORE_URL", "postgres://me@db.example:5432/store")]).is_ok());
     }
 
     #[test]

@@ -88,6 +88,45 @@ async fn it_starts_before_its_databases_serves_when_they_are_there_and_stops_on_
     server.terminates();
 }
 
+#[test]
+fn the_secrets_of_the_documentation_are_refused_by_name() {
+    let example = |dev: Option<&str>| {
+        let mut command = program();
+        command
+            .arg("check")
+            .env("FITTRACK_EVENT_STORE_URL", "postgres://fittrack_command:secret@127.0.0.1:1/event_store");
+        command.envs(dev.map(|dev| ("FITTRACK_DEV", dev)));
+        command.output().unwrap()
+    };
+    for dev in [None, Some("false")] {
+        let refused = example(dev);
+        assert_eq!(refused.status.code(), Some(2));
+        let said = text(&refused);
+        assert!(said.contains("FITTRACK_EVENT_STORE_URL") && !said.contains("127.0.0.1"), "{said}");
+    }
+    assert_eq!(example(Some("true")).status.code(), Some(1), "there is no database");
+}
+
+#[tokio::test]
+async fn the_first_administrator_is_made_once_and_their_secret_shown_once() {
+    let databases = Databases::named();
+    databases.create().await;
+    assert!(databases.set(program().arg("migrate"), "OWNER_URL").status().unwrap().success());
+    let admin = |what: &str, email: &str| {
+        databases.set(program().args(["admin", what, "--email", email]), "URL").output().unwrap()
+    };
+    let made = admin("create", "ops@example.org");
+    assert!(made.status.success(), "{}", text(&made));
+    let said = text(&made);
+    let secret = said.split_once("one-time secret: ").unwrap().1.lines().next().unwrap();
+    assert_eq!(secret.len(), 43, "{said}");
+    assert_eq!(admin("create", "OPS@example.org").status.code(), Some(1));
+    assert_eq!(admin("create", "nobody").status.code(), Some(2));
+    for (what, code) in [("disable", 0), ("disable", 1), ("enable", 0), ("end-sessions", 0)] {
+        assert_eq!(admin(what, "ops@example.org").status.code(), Some(code), "{what}");
+    }
+}
+
 #[tokio::test]
 async fn a_store_of_other_partitions_is_refused() {
     let databases = Databases::named();

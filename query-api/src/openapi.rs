@@ -45,7 +45,7 @@ pub fn frame() -> Document {
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
-        .description(Some("The access token from `POST /v1/account/sessions` of the command API"))
+        .description(Some("The access token from `POST /v1/account/sessions` of the command API, or from `POST /v1/account/api-keys/token`"))
         .build();
     frame.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
     frame
@@ -116,6 +116,7 @@ fn complete(operation: &mut Operation) {
     for (status, description) in [
         ("400", "A parameter, the cursor or the consistency token is refused, or there is an unknown parameter"),
         ("401", "No access token, or one that is not valid"),
+        ("403", "The access token is an API key's, whose scopes do not allow this"),
         ("404", "There is no such thing, or none the caller may see"),
         ("406", "`Accept` does not allow the form the answer has"),
         ("503", "Not now (`not-caught-up` where the consistency token is not reached in time); see `Retry-After`"),
@@ -165,13 +166,13 @@ mod tests {
         let document = serde_json::to_value(crate::routes::openapi()).unwrap();
         assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 11);
+        assert_eq!(paths.len(), 12);
         for (path, operations) in paths {
             let operations = operations.as_object().unwrap();
             assert_eq!(operations.keys().collect::<Vec<_>>(), ["get"], "{path}");
             let get = &operations["get"];
             assert!(get["operationId"].is_string() && get["summary"].is_string(), "{path}");
-            for status in ["304", "400", "401", "404", "503"] {
+            for status in ["304", "400", "401", "403", "404", "503"] {
                 let is_query = path.starts_with("/v1/");
                 assert!(get["responses"][status].is_object() || !is_query, "{path} {status}");
             }

@@ -1,6 +1,7 @@
 //! The accounts table: each query with its row beside it. See `schemas/identity/0002_accounts.sql`.
+use chrono::{DateTime, Utc};
 use fittrack_domain::ids::AthleteId;
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::email::Email;
@@ -20,6 +21,10 @@ pub struct Account {
     pub display_name: Option<String>,
     /// What the event will say; only while pending.
     pub time_zone: Option<String>,
+    /// How often the password was changed.
+    pub password_changes: i32,
+    /// Until when the password is a one-time secret, where it is one.
+    pub one_time_until: Option<DateTime<Utc>>,
 }
 
 impl Account {
@@ -71,7 +76,7 @@ pub async fn insert_pending(pool: &PgPool, account: &NewAccount) -> Result<bool,
 }
 
 const BY_EMAIL: &str = "
-    SELECT athlete_id, password_hash, status, command_id, display_name, time_zone
+    SELECT athlete_id, password_hash, status, command_id, display_name, time_zone, password_changes, one_time_until
     FROM accounts WHERE lower(email) = lower($1)";
 
 /// The account of an address.
@@ -79,23 +84,59 @@ pub async fn by_email(pool: &PgPool, email: &Email) -> Result<Option<Account>, s
     sqlx::query_as(BY_EMAIL).bind(email.as_str()).fetch_optional(pool).await
 }
 
+const BY_ATHLETE: &str = "
+    SELECT athlete_id, password_hash, status, command_id, display_name, time_zone, password_changes, one_time_until
+    FROM accounts WHERE athlete_id = $1";
+
+/// The account of an athlete.
+pub async fn by_athlete(pool: &PgPool, athlete_id: Uuid) -> Result<Option<Account>, sqlx::Error> {
+    sqlx::query_as(BY_ATHLETE).bind(athlete_id).fetch_optional(pool).await
+}
+
+const EMAIL_OF: &str = "SELECT email FROM accounts WHERE athlete_id = $1";
+
+/// The address of an athlete.
+pub async fn email_of(pool: &PgPool, athlete_id: Uuid) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar(EMAIL_OF).bind(athlete_id).fetch_optional(pool).await
+}
+
 const ACTIVATE: &str = "
     UPDATE accounts SET status = 'active', display_name = NULL, time_zone = NULL
     WHERE athlete_id = $1 AND status = 'pending'";
 
-/// Lets the athlete sign in, once their event is stored. Doing it again changes nothing.
-pub async fn activate(pool: &PgPool, athlete_id: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query(ACTIVATE).bind(athlete_id).execute(pool).await.map(|_| ())
+/// Lets the athlete sign in, once their event is stored. Doing it again changes nothing and is `false`.
+pub async fn activate(connection: &mut PgConnection, athlete_id: Uuid) -> Result<bool, sqlx::Error> {
+    let activated = sqlx::query(ACTIVATE).bind(athlete_id).execute(connection).await?;
+    Ok(activated.rows_affected() == 1)
 }
 
 const PENDING: &str = "
-    SELECT athlete_id, password_hash, status, command_id, display_name, time_zone
+    SELECT athlete_id, password_hash, status, command_id, display_name, time_zone, password_changes, one_time_until
     FROM accounts WHERE status = 'pending' AND created_at <= clock_timestamp() - make_interval(secs => $1)
     ORDER BY created_at LIMIT $2";
 
 /// Accounts that have been pending for so many seconds, the oldest first.
 pub async fn pending_for(pool: &PgPool, seconds: f64, limit: i64) -> Result<Vec<Account>, sqlx::Error> {
     sqlx::query_as(PENDING).bind(seconds).bind(limit).fetch_all(pool).await
+}
+
+const CHANGE_PASSWORD: &str = "
+    UPDATE accounts SET password_hash = $3, password_changes = password_changes + 1
+    WHERE athlete_id = $1 AND password_changes = $2 AND status = 'active'";
+
+/// Replaces the password an account had; `false` where it has got another one meanwhile, or may not sign in any more.
+pub async fn change_password(
+    connection: &mut PgConnection,
+    account: &Account,
+    new_hash: &str,
+) -> Result<bool, sqlx::Error> {
+    let changed = sqlx::query(CHANGE_PASSWORD)
+        .bind(account.athlete_id)
+        .bind(account.password_changes)
+        .bind(new_hash)
+        .execute(connection)
+        .await?;
+    Ok(changed.rows_affected() == 1)
 }
 
 const REHASH: &str = "UPDATE accounts SET password_hash = $3 WHERE athlete_id = $1 AND password_hash = $2";

@@ -15,6 +15,8 @@ use tokio::{
 
 use super::AccountError;
 
+mod common;
+
 /// How long a request waits for its turn.
 const PATIENCE: Duration = Duration::from_millis(500);
 const MIN_CHARACTERS: usize = 8;
@@ -25,12 +27,13 @@ const MAX_BYTES: usize = 1024;
 #[error("too many passwords are being checked at this moment")]
 pub struct NoCapacity;
 
-/// A password that may become one: 8 characters or more, 1,024 bytes or fewer, kept exactly as typed.
+/// A password that may become one: 8 characters or more (15 are recommended), 1,024 bytes or fewer, none that guessers try first;
+/// kept exactly as typed.
 #[derive(Clone)]
 pub struct NewPassword(String);
 
 impl NewPassword {
-    /// Checks the length; nothing is trimmed or folded.
+    /// Checks the length and that it is none of the most common ones; nothing is trimmed or folded.
     pub fn parse(text: impl Into<String>) -> Result<Self, ValueError> {
         let text = text.into();
         if text.chars().count() < MIN_CHARACTERS || text.len() > MAX_BYTES {
@@ -38,7 +41,18 @@ impl NewPassword {
                 "must have at least {MIN_CHARACTERS} characters and at most {MAX_BYTES} bytes"
             )));
         }
+        if common::is_common(&text) {
+            return Err(ValueError("is one of the most common passwords, which are guessed first".to_owned()));
+        }
         Ok(Self(text))
+    }
+
+    /// Refuses one that follows from whose it is: their address, their name, ours.
+    pub fn unlike(self, texts: &[&str]) -> Result<Self, ValueError> {
+        if common::follows_from(&self.0, texts) {
+            return Err(ValueError("is too like the e-mail address, the name or the product's name".to_owned()));
+        }
+        Ok(self)
     }
 
     /// The password itself, for the one who checks it.
@@ -196,11 +210,15 @@ mod tests {
     }
 
     #[test]
-    fn length_is_all_that_is_asked_of_a_password() {
-        for bad in ["", "1234567", &"x".repeat(1025)] {
-            assert!(NewPassword::parse(bad).is_err(), "{}", bad.len());
+    fn length_is_asked_of_a_password_and_that_it_is_not_what_everybody_takes() {
+        for bad in ["", "1234567", "password1", "PassWord1", "12345678", &"x".repeat(1025)] {
+            assert!(NewPassword::parse(bad).is_err(), "{bad}");
         }
-        assert!(NewPassword::parse("12345678").is_ok());
-        assert!(!format!("{:?}", NewPassword::parse("hunter22").unwrap()).contains("hunter"));
+        // No rule of composition, no trimming: blanks make another password.
+        for good in ["onlyletters of mine", " password1", "pass word1", &"é".repeat(512), &"x".repeat(64)] {
+            assert!(NewPassword::parse(good).is_ok(), "{good}");
+        }
+        assert!(NewPassword::parse("ann@example.org").unwrap().unlike(&["ann@example.org"]).is_err());
+        assert!(!format!("{:?}", NewPassword::parse("hunter of 22").unwrap()).contains("hunter"));
     }
 }

@@ -15,10 +15,17 @@ use uuid::Uuid;
 use super::{
     AccountError,
     accounts::{self, Account, NewAccount},
+    audit::{self, AuditEvent, Entry, Origin},
+    decoys::{self, Decoy},
     email::Email,
     passwords::{NewPassword, Passwords, Verdict},
+    sign_in::said,
+    throttle::{Subject, Throttle},
 };
-use crate::dispatch::{DispatchError, Dispatcher, Earlier, Receipt, Request};
+use crate::{
+    dispatch::{DispatchError, Dispatcher, Receipt, Request},
+    store::append::Place,
+};
 
 /// Somebody who wants an account.
 #[derive(Debug, Clone)]
@@ -33,6 +40,8 @@ pub struct Newcomer {
     pub time_zone: TimeZone,
     /// The command id their idempotency key names, where they gave one.
     pub keyed: Option<Uuid>,
+    /// Where the request came from.
+    pub origin: Origin,
 }
 
 /// Makes accounts.
@@ -41,12 +50,21 @@ pub struct Registration {
     accounts: PgPool,
     dispatcher: Dispatcher,
     passwords: Passwords,
+    throttle: Throttle,
+}
+
+/// What a registration came to; its client is told the same either way.
+enum Outcome {
+    /// The athlete is there.
+    Registered(Receipt),
+    /// The address has an account already.
+    Decoy(Receipt),
 }
 
 impl Registration {
     /// Over the identity database and the event store.
-    pub fn new(accounts: PgPool, dispatcher: Dispatcher, passwords: Passwords) -> Self {
-        Self { accounts, dispatcher, passwords }
+    pub fn new(accounts: PgPool, dispatcher: Dispatcher, passwords: Passwords, throttle: Throttle) -> Self {
+        Self { accounts, dispatcher, passwords, throttle }
     }
 
     /// The identity database.
@@ -54,8 +72,28 @@ impl Registration {
         &self.accounts
     }
 
-    /// Makes the account and its athlete, or finishes and answers for what the same request began before.
+    /// Makes the account and its athlete, or finishes and answers for what the same request began before. Where the address has an
+    /// account, it makes nothing and answers as if it had (see [`super::decoys`]).
     pub async fn register(&self, newcomer: Newcomer) -> Result<Receipt, AccountError> {
+        let subject = Subject::registration(newcomer.email.as_str());
+        let origin = newcomer.origin.clone();
+        let tried = self.throttle.begin(subject, &origin).await??;
+        match self.try_to_register(newcomer).await {
+            Ok(Outcome::Registered(receipt)) => Ok(receipt),
+            Ok(Outcome::Decoy(receipt)) => {
+                said(self.throttle.failed(tried, &origin).await);
+                Ok(receipt)
+            }
+            Err(error) => {
+                if !matches!(error, AccountError::KeyReused) {
+                    said(self.throttle.give_back(tried).await);
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn try_to_register(&self, newcomer: Newcomer) -> Result<Outcome, AccountError> {
         if let Some(account) = accounts::by_email(&self.accounts, &newcomer.email).await? {
             return self.again(&newcomer, account).await;
         }
@@ -69,13 +107,13 @@ impl Registration {
         };
         if !accounts::insert_pending(&self.accounts, &account).await? {
             let account = accounts::by_email(&self.accounts, &newcomer.email).await?;
-            return self.again(&newcomer, account.ok_or(AccountError::EmailTaken)?).await;
+            return self.again(&newcomer, account.ok_or(AccountError::Busy)?).await;
         }
         let receipt = self
             .store_athlete(account.athlete_id, account.command_id, newcomer.display_name, newcomer.time_zone)
             .await?;
-        accounts::activate(&self.accounts, account.athlete_id.0).await?;
-        Ok(receipt)
+        self.activate(account.athlete_id.0, &newcomer.origin).await?;
+        Ok(Outcome::Registered(receipt))
     }
 
     /// The steps that follow the pending row; done already, they change nothing.
@@ -87,34 +125,75 @@ impl Registration {
         let time_zone = TimeZone::parse(account.time_zone.as_deref().unwrap_or_default()).map_err(unreadable)?;
         let athlete_id = AthleteId(account.athlete_id);
         let receipt = self.store_athlete(athlete_id, account.command_id, display_name, time_zone).await?;
-        accounts::activate(&self.accounts, account.athlete_id).await?;
+        self.activate(account.athlete_id, &Origin::default()).await?;
         Ok(receipt)
     }
 
+    async fn activate(&self, athlete_id: Uuid, origin: &Origin) -> Result<(), AccountError> {
+        let mut transaction = self.accounts.begin().await?;
+        if accounts::activate(&mut transaction, athlete_id).await? {
+            audit::record(&mut *transaction, Entry::by_athlete(AuditEvent::UserCreated, athlete_id, origin)).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
     /// The address has an account: this request's own from before, or somebody's.
-    async fn again(&self, newcomer: &Newcomer, account: Account) -> Result<Receipt, AccountError> {
+    async fn again(&self, newcomer: &Newcomer, account: Account) -> Result<Outcome, AccountError> {
         if newcomer.keyed != Some(account.command_id) {
-            return Err(AccountError::EmailTaken);
+            return self.decoy(newcomer, account.athlete_id).await.map(Outcome::Decoy);
         }
         let asked = fingerprint(&newcomer.display_name, newcomer.time_zone);
-        // The password is part of the request, and it must not be written down as a fast hash to compare it with.
-        let verdict =
-            self.passwords.verify(newcomer.password.expose().to_owned(), Some(account.password_hash.clone())).await?;
-        if verdict == Verdict::Wrong {
-            return Err(AccountError::KeyReused);
-        }
+        self.same_password(newcomer, account.password_hash.clone()).await?;
         if account.is_pending() {
             let stored = (account.display_name.as_deref(), account.time_zone.as_deref());
             if stored != (Some(newcomer.display_name.as_str()), Some(newcomer.time_zone.name())) {
                 return Err(AccountError::KeyReused);
             }
-            return self.finish(&account).await;
+            return self.finish(&account).await.map(Outcome::Registered);
         }
-        let earlier = self.dispatcher.find_command(account.command_id).await?.ok_or(AccountError::EmailTaken)?;
+        let no_event = || AccountError::Internal(format!("the athlete of account {} has no event", account.athlete_id));
+        let earlier = self.dispatcher.find_command(account.command_id).await?.ok_or_else(no_event)?;
         if earlier.metadata.fingerprint.as_ref() != Some(&asked) {
             return Err(AccountError::KeyReused);
         }
-        Ok(replayed(account.athlete_id, &earlier))
+        Ok(Outcome::Registered(replayed(account.athlete_id, earlier.place)))
+    }
+
+    /// The answer for an address that has the account of `owner`.
+    async fn decoy(&self, newcomer: &Newcomer, owner: Uuid) -> Result<Receipt, AccountError> {
+        let entry = Entry::anonymous(AuditEvent::UserCreateFail, &newcomer.origin).about(Some(owner));
+        audit::note(&self.accounts, entry).await;
+        let asked = fingerprint(&newcomer.display_name, newcomer.time_zone);
+        if let Some(command_id) = newcomer.keyed
+            && let Some(earlier) = decoys::find(&self.accounts, command_id).await?
+        {
+            self.same_password(newcomer, earlier.password_hash).await?;
+            if earlier.fingerprint != asked {
+                return Err(AccountError::KeyReused);
+            }
+            let place = Place { version: 1, partition: earlier.partition, position: earlier.position };
+            return Ok(replayed(earlier.athlete_id, place));
+        }
+        let athlete_id = Uuid::now_v7();
+        let password_hash = self.passwords.hash(newcomer.password.clone()).await?;
+        let partition = self.dispatcher.store().partition_of(athlete_id);
+        let position = self.dispatcher.store().head(partition).await?.max(1);
+        if let Some(command_id) = newcomer.keyed {
+            let decoy = Decoy { command_id, athlete_id, password_hash, fingerprint: asked, partition, position };
+            if !decoys::remember(&self.accounts, &decoy).await? {
+                return Err(AccountError::Busy);
+            }
+        }
+        Ok(Receipt { replayed: false, ..replayed(athlete_id, Place { version: 1, partition, position }) })
+    }
+
+    /// The password is part of the request, and it must not be written down as a fast hash to compare it with.
+    async fn same_password(&self, newcomer: &Newcomer, stored: String) -> Result<(), AccountError> {
+        match self.passwords.verify(newcomer.password.expose().to_owned(), Some(stored)).await? {
+            Verdict::Right { .. } => Ok(()),
+            Verdict::Wrong => Err(AccountError::KeyReused),
+        }
     }
 
     async fn store_athlete(
@@ -156,12 +235,12 @@ fn fingerprint(display_name: &DisplayName, time_zone: TimeZone) -> String {
     hex::encode(Sha256::digest(format!("register\n{}\n{}", time_zone.name(), display_name.as_str())))
 }
 
-fn replayed(athlete_id: Uuid, earlier: &Earlier) -> Receipt {
+fn replayed(athlete_id: Uuid, place: Place) -> Receipt {
     Receipt {
         stream_id: athlete_id,
-        version: earlier.place.version,
-        partition: earlier.place.partition,
-        position: earlier.place.position,
+        version: place.version,
+        partition: place.partition,
+        position: place.position,
         replayed: true,
         changed: true,
     }

@@ -1,11 +1,12 @@
-//! Finishes registrations that a crash left half done. Runs in every command API; two at once do the same harmless work.
+//! Finishes registrations that a crash left half done, and removes what is long over. Runs in every command API; two at once
+//! do the same harmless work.
 use std::time::Duration;
 
 use fittrack_runtime::clock;
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
 
-use super::{AccountError, accounts, registration::Registration};
+use super::{AccountError, accounts, api_keys::ApiKeys, registration::Registration, sessions, throttle::Throttle};
 
 const INTERVAL: Duration = Duration::from_secs(30);
 /// A pending account this young may still be somebody's request under way.
@@ -15,6 +16,7 @@ const BATCH: i64 = 100;
 
 /// Sweeps every half minute until cancelled.
 pub async fn run(registration: Registration, stop: CancellationToken) {
+    let throttle = Throttle::new(registration.accounts().clone());
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -22,6 +24,16 @@ pub async fn run(registration: Registration, stop: CancellationToken) {
             Ok(0) => {}
             Ok(finished) => tracing::info!(finished, "finished registrations that were left half done"),
             Err(error) => tracing::warn!(error = %chain(&error), "half-done registrations could not be swept"),
+        }
+        match sessions::sweep::sweep(registration.accounts()).await {
+            Ok(removed) => counter!("fittrack_sessions_swept_total").increment(removed),
+            Err(error) => tracing::warn!(%error, "sessions that are over could not be swept"),
+        }
+        if let Err(error) = ApiKeys::sweep(registration.accounts()).await {
+            tracing::warn!(%error, "ended API keys could not be swept");
+        }
+        if let Err(error) = throttle.sweep().await {
+            tracing::warn!(%error, "forgotten tries could not be swept");
         }
     }
 }

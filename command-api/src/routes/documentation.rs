@@ -42,7 +42,9 @@ pub fn frame() -> utoipa::openapi::OpenApi {
     let scheme = HttpBuilder::new()
         .scheme(HttpAuthScheme::Bearer)
         .bearer_format("JWT")
-        .description(Some("The access token from `POST /v1/account/sessions`"))
+        .description(Some(
+            "The access token from `POST /v1/account/sessions`, or from `POST /v1/account/api-keys/token`",
+        ))
         .build();
     frame.components.get_or_insert_default().add_security_scheme("bearer", SecurityScheme::Http(scheme));
     frame
@@ -90,21 +92,45 @@ macro_rules! problem_sets {
 }
 
 problem_sets! {
-    /// What the routes nobody must be signed in for may answer.
-    AccountProblems {
+    /// What registering may answer.
+    RegistrationProblems {
         400 "The body is no JSON, or a header cannot be understood",
-        401 "The e-mail address or the password is wrong",
         406 "`Accept` does not allow application/json; nothing was done",
-        409 "`email-taken`: the address has an account; or the same request is still being worked on",
+        409 "The same request is still being worked on",
         413 "The body is longer than 64 KiB",
         415 "The body is not application/json",
         422 "Fields are refused, each named in `errors`; or the `Idempotency-Key` was used for another request",
+        429 "Too many tries; see `Retry-After`",
         503 "Not now (`temporary-reduced-capacity` where too many passwords are being checked); see `Retry-After`",
+    }
+    /// What signing in may answer.
+    SignInProblems {
+        400 "The body is no JSON",
+        401 "What was sent does not sign anybody in",
+        413 "The body is longer than 64 KiB",
+        415 "The body is not application/json",
+        422 "Fields are refused, each named in `errors`",
+        429 "Too many tries; see `Retry-After`",
+        503 "Not now (`temporary-reduced-capacity` where too many passwords are being checked); see `Retry-After`",
+    }
+    /// What the routes about one's own account may answer.
+    OwnAccountProblems {
+        400 "The request cannot be understood",
+        401 "No access token, or one that is not valid",
+        403 "The access token is an API key's, whose scopes do not allow this",
+        404 "There is no such thing, or it is somebody else's",
+        409 "Its state does not allow it",
+        413 "The body is longer than 64 KiB",
+        415 "The body is not application/json",
+        422 "Fields are refused, each named in `errors`",
+        429 "Too many tries; see `Retry-After`",
+        503 "Not now; see `Retry-After`",
     }
     /// What every command may answer.
     CommandProblems {
         400 "The body is no JSON, or a header cannot be understood",
         401 "No access token, or one that is not valid",
+        403 "The access token is an API key's, whose scopes do not allow this",
         404 "There is no such thing, or it is somebody else's",
         406 "`Accept` does not allow application/json; nothing was done",
         409 "Its state does not allow it, or the same request is still being worked on",
@@ -151,7 +177,7 @@ mod tests {
         let document = serde_json::to_value(crate::routes::openapi()).unwrap();
         assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 9);
+        assert_eq!(paths.len(), 19);
         for (path, operations) in paths {
             for (method, operation) in operations.as_object().unwrap() {
                 assert!(operation["operationId"].is_string(), "{method} {path}");
@@ -159,8 +185,9 @@ mod tests {
                     operation["x-rate-limit-class"].is_string(),
                     "{method} {path} is in no class: see routes::table"
                 );
-                let changes_something = method != "get";
-                assert_eq!(operation["responses"]["503"].is_object(), changes_something, "{method} {path}");
+                let needs_nothing =
+                    ["/openapi.json", "/.well-known/jwks.json", "/problems/{slug}"].contains(&path.as_str());
+                assert_eq!(operation["responses"]["503"].is_object(), !needs_nothing, "{method} {path}");
             }
         }
     }

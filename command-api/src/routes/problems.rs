@@ -9,18 +9,11 @@ use fittrack_runtime::{
 
 use crate::{
     dispatch::DispatchError,
-    identity::{AccountError, passwords::NoCapacity},
+    identity::{AccountError, passwords::NoCapacity, throttle::TooManyTries},
     imports::ImportError,
     store::LoadError,
 };
 
-/// The address has an account.
-pub const EMAIL_TAKEN: Kind = Kind {
-    slug: "email-taken",
-    title: "The e-mail address has an account",
-    status: 409,
-    meaning: "Somebody has registered with this address; sign in instead, or use another one.",
-};
 /// Passwords are checked a few at a time.
 pub const TEMPORARY_REDUCED_CAPACITY: Kind = Kind {
     slug: "temporary-reduced-capacity",
@@ -37,7 +30,7 @@ pub const FILE_REFUSED: Kind = Kind {
 };
 
 /// This service's own kinds, for documentation and tests.
-pub const KINDS: &[Kind] = &[EMAIL_TAKEN, TEMPORARY_REDUCED_CAPACITY, FILE_REFUSED];
+pub const KINDS: &[Kind] = &[TEMPORARY_REDUCED_CAPACITY, FILE_REFUSED];
 
 /// How long a client should wait before it tries again what could not be done just now.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -127,14 +120,19 @@ impl From<NoCapacity> for Problem {
 impl From<AccountError> for Problem {
     fn from(error: AccountError) -> Self {
         match error {
-            AccountError::EmailTaken => Self::new(&EMAIL_TAKEN, "an account with this e-mail address exists"),
+            AccountError::Busy => Self::conflict("the same is being done by another request at this moment; try again"),
             AccountError::KeyReused => {
                 Self::idempotency_key_reused("this `Idempotency-Key` was used for a different registration")
             }
+            AccountError::TooManyTries(TooManyTries(wait)) => Self::too_many_requests(
+                "there were too many tries; the next may be made after `Retry-After` seconds",
+                wait,
+            ),
             AccountError::Capacity(no_capacity) => no_capacity.into(),
             AccountError::Dispatch(error) => of_dispatch(error),
             AccountError::Load(error) => of_load(error),
             AccountError::Database(error) => of_database(error),
+            AccountError::Key(error) => Self::internal(error),
             AccountError::Internal(cause) => Self::internal(cause),
         }
     }

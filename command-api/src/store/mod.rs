@@ -143,6 +143,13 @@ impl EventStore {
         append::find_command(&self.pool, command_id).await.map_err(LoadError::Database)
     }
 
+    /// The last position of a log partition; 0 where it is empty.
+    pub async fn head(&self, partition: i32) -> Result<i64, LoadError> {
+        const HEAD: &str = "SELECT position FROM events WHERE partition = $1 ORDER BY position DESC LIMIT 1";
+        let position = sqlx::query_scalar::<_, i64>(HEAD).bind(partition).fetch_optional(&self.pool).await;
+        Ok(position.map_err(LoadError::Database)?.unwrap_or(0))
+    }
+
     /// The position of a stream's last event; 0 where there is none.
     pub async fn last_position<A: Decider>(&self, id: Uuid) -> Result<i64, LoadError> {
         const LAST_POSITION: &str = "SELECT position FROM events WHERE aggregate_type = $1 AND aggregate_id = $2 \

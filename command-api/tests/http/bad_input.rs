@@ -1,10 +1,19 @@
 //! Bad input of every kind: each answer a whole problem document, none a 500.
-use fittrack_runtime::auth::AccessClaims;
+use command_api::{app::App, identity::tokens::Grant};
+use fittrack_domain::ids::AthleteId;
+use fittrack_runtime::{auth::AccessClaims, clock};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::support::{World, run, stranger, unreachable};
 
 const JSON: &str = "application/json";
+
+/// A token as signing in gives one, of a session that is in no database.
+fn token_of(app: &App, athlete_id: Uuid) -> String {
+    let grant = Grant::of_session(AthleteId(athlete_id), Uuid::now_v7());
+    app.tokens.issue(&grant, clock::now()).unwrap()
+}
 
 #[tokio::test]
 async fn whatever_is_sent_as_a_workout_is_refused_with_the_reason() {
@@ -91,10 +100,9 @@ async fn who_is_not_signed_in_gets_nowhere() {
     };
     let foreign = {
         let other = World::not_ready().await;
-        other.app.tokens.issue(fittrack_domain::ids::AthleteId(ann.athlete_id), fittrack_runtime::clock::now()).unwrap()
+        token_of(&other.app, ann.athlete_id)
     };
-    let gone =
-        world.app.tokens.issue(fittrack_domain::ids::AthleteId(uuid::Uuid::now_v7()), fittrack_runtime::clock::now());
+    let gone = token_of(&world.app, Uuid::now_v7());
     let bad_tokens = [
         String::new(),
         "x".into(),
@@ -104,7 +112,7 @@ async fn who_is_not_signed_in_gets_nowhere() {
         claims("https://fittrack.local", "others", 60),
         claims("https://fittrack.local", "fittrack", -60),
         foreign,
-        gone.unwrap(),
+        gone,
     ];
     for (method, path) in [
         ("POST", "/v1/workouts".to_owned()),
@@ -158,9 +166,7 @@ async fn before_the_event_store_was_checked_commands_wait_outside() {
     let answer = world.anonymous().post("/v1/account").json(&crate::support::registration("ann")).await;
     answer.assert_problem(503, "unavailable");
     assert_eq!(answer.header("retry-after"), Some("1"));
-    let token =
-        world.app.tokens.issue(fittrack_domain::ids::AthleteId(uuid::Uuid::now_v7()), fittrack_runtime::clock::now());
-    let somebody = world.anonymous().with_token(&token.unwrap());
+    let somebody = world.anonymous().with_token(&token_of(&world.app, Uuid::now_v7()));
     somebody.post("/v1/workouts").json(&run()).await.assert_problem(503, "unavailable");
     somebody.imports("application/gpx+xml", "<gpx/>").await.assert_problem(503, "unavailable");
     assert_eq!(world.anonymous().get("/.well-known/jwks.json").answer().await.status, 200);
@@ -175,9 +181,7 @@ async fn without_databases_the_answer_is_to_come_back_later() {
     answer.assert_problem(503, "unavailable");
     assert_eq!(answer.header("retry-after"), Some("1"));
     assert!(!answer.body.to_string().contains("127.0.0.1"), "internals are shown: {}", answer.body);
-    let token =
-        world.tokens.issue(fittrack_domain::ids::AthleteId(uuid::Uuid::now_v7()), fittrack_runtime::clock::now());
-    let ann = nobody.with_token(&token.unwrap());
+    let ann = nobody.with_token(&token_of(&world, Uuid::now_v7()));
     ann.post("/v1/workouts").json(&run()).await.assert_problem(503, "unavailable");
     ann.imports("application/gpx+xml", "<gpx/>").await.assert_problem(503, "unavailable");
     nobody.post("/v1/account").json(&crate::support::registration("ann")).await.assert_problem(503, "unavailable");

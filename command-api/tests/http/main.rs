@@ -2,16 +2,23 @@
 //! Run through `deploy/fittrack test`, which starts Postgres and says where it is.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 mod accounts;
+mod administration;
 mod allowances;
+mod api_keys;
+mod attack_tokens;
+mod audit;
 mod bad_input;
 mod every_route;
 mod idempotency;
 mod imports;
+mod keys;
 mod measurements;
 mod preconditions;
 mod profile;
+mod sessions;
 mod support;
 mod sweeping;
+mod throttling;
 #[path = "../../../deploy/runtime/testing/walk.rs"]
 mod walk;
 mod workouts;

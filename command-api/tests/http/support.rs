@@ -15,7 +15,12 @@ use command_api::{
     store::{EventStore, hints::Hints},
 };
 use fittrack_domain::partition::DEFAULT_PARTITIONS;
-use fittrack_runtime::{edge::EdgeSettings, keys::SigningKey, shutdown::Tasks};
+use fittrack_runtime::{
+    edge::EdgeSettings,
+    keys::{SigningKey, SigningKeys},
+    private::Readiness,
+    shutdown::Tasks,
+};
 use fittrack_schemas::migrations;
 use serde_json::{Value, json};
 use sqlx::{
@@ -37,8 +42,11 @@ pub struct World {
     pub store: PgPool,
     pub identity: PgPool,
     pub recordings: PgPool,
-    router: Router,
     databases: [PgConnectOptions; 3],
+    /// What the key that signs access tokens was loaded from.
+    pub key_pem: String,
+    life: CancellationToken,
+    router: Router,
 }
 
 /// An answer, read whole.
@@ -55,6 +63,8 @@ pub struct Client {
     router: Router,
     token: Option<String>,
     pub athlete_id: Uuid,
+    /// What the session can be refreshed with.
+    pub refresh_token: String,
 }
 
 /// A request being put together.
@@ -83,14 +93,12 @@ impl World {
         let (store, store_options) = database("store", &migrations::EVENT_STORE).await;
         let (identity, identity_options) = database("identity", &migrations::IDENTITY).await;
         let (recordings, recordings_options) = database("recordings", &migrations::RECORDINGS).await;
-        let databases = [store_options.clone(), identity_options.clone(), recordings_options.clone()];
-        let foundations = foundations(&store_options, identity_options, recordings_options, PATIENCE);
-        if is_open {
-            foundations.gate.open();
-        }
-        let app = App::new(foundations).unwrap();
+        let databases = [store_options, identity_options, recordings_options];
+        let key_pem = SigningKey::generate_pem().unwrap();
+        let life = CancellationToken::new();
+        let app = started(&databases, &key_pem, is_open, &life).await;
         let edge = routes::edge(&app, settings);
-        Self { router: routes::router(app.clone(), &edge), app, store, identity, recordings, databases }
+        Self { router: routes::router(app.clone(), &edge), app, store, identity, recordings, databases, key_pem, life }
     }
 
     /// What requests are sent to.
@@ -98,8 +106,14 @@ impl World {
         self.router.clone()
     }
 
+    /// Another command API over the same databases, with the same key; it lives until the token is cancelled.
+    pub async fn replica(&self) -> (App, CancellationToken) {
+        let life = self.life.child_token();
+        (started(&self.databases, &self.key_pem, true, &life).await, life)
+    }
+
     pub fn anonymous(&self) -> Client {
-        Client { router: self.router.clone(), token: None, athlete_id: Uuid::nil() }
+        stranger(&self.app)
     }
 
     /// Registers an athlete and signs them in.
@@ -109,11 +123,21 @@ impl World {
         let credentials = json!({"email": format!("{name}@example.org"), "password": PASSWORD});
         let session = self.anonymous().post("/v1/account/sessions").json(&credentials).await;
         assert_eq!(session.status, 201, "{}", session.body);
-        Client {
-            router: self.router.clone(),
-            token: Some(session.body["access_token"].as_str().unwrap().to_owned()),
-            athlete_id: answer.id(),
-        }
+        self.anonymous().of(answer.id(), &session)
+    }
+
+    /// The same athlete, signed in once more.
+    pub async fn signed_in_again(&self, name: &str, athlete: &Client) -> Client {
+        let credentials = json!({"email": format!("{name}@example.org"), "password": PASSWORD});
+        let session = self.anonymous().post("/v1/account/sessions").json(&credentials).await;
+        assert_eq!(session.status, 201, "{}", session.body);
+        self.anonymous().of(athlete.athlete_id, &session)
+    }
+
+    /// How often something is in the audit log.
+    pub async fn audited(&self, event: &str) -> i64 {
+        let count = sqlx::query_scalar("SELECT count(*) FROM audit_log WHERE event = $1").bind(event);
+        count.fetch_one(&self.identity).await.unwrap()
     }
 
     /// Types of all events of a stream, in order.
@@ -149,6 +173,7 @@ impl World {
 /// A test's databases go with it, whether it passed or not.
 impl Drop for World {
     fn drop(&mut self) {
+        self.life.cancel();
         let databases = self.databases.clone();
         // A test's own runtime cannot be waited for here.
         let dropping = std::thread::spawn(move || {
@@ -170,37 +195,54 @@ async fn drop_databases(databases: &[PgConnectOptions]) {
 /// An app whose databases cannot be reached.
 pub fn unreachable() -> App {
     let nowhere = PgConnectOptions::new().host("127.0.0.1").port(1).username("nobody");
-    let foundations = foundations(&nowhere, nowhere.clone(), nowhere.clone(), Duration::from_millis(200));
+    let key_pem = SigningKey::generate_pem().unwrap();
+    let nowhere = [nowhere.clone(), nowhere.clone(), nowhere];
+    let foundations = foundations(&nowhere, &key_pem, Duration::from_millis(200));
     foundations.gate.open();
     App::new(foundations).unwrap()
 }
 
+/// The routes of an app behind the usual edge.
+pub fn served(app: &App) -> Router {
+    routes::router(app.clone(), &routes::edge(app, EdgeSettings::default()))
+}
+
 /// A client of an app that has not registered anybody.
 pub fn stranger(app: &App) -> Client {
-    let edge = routes::edge(app, EdgeSettings::default());
-    Client { router: routes::router(app.clone(), &edge), token: None, athlete_id: Uuid::nil() }
+    let refresh_token = String::new();
+    Client { router: served(app), token: None, athlete_id: Uuid::nil(), refresh_token }
+}
+
+/// An app that knows which sessions have ended, and goes on learning of it.
+async fn started(databases: &[PgConnectOptions; 3], key_pem: &str, is_open: bool, life: &CancellationToken) -> App {
+    let foundations = foundations(databases, key_pem, PATIENCE);
+    if is_open {
+        foundations.gate.open();
+    }
+    let app = App::new(foundations).unwrap();
+    app.ended.read().await.unwrap();
+    tokio::spawn(app.ended.clone().follow(Readiness::new().check("ended sessions"), life.clone()));
+    app
 }
 
 fn foundations(
-    store: &PgConnectOptions,
-    identity: PgConnectOptions,
-    recordings: PgConnectOptions,
+    [store, identity, recordings]: &[PgConnectOptions; 3],
+    key_pem: &str,
     acquire_timeout: Duration,
 ) -> Foundations {
-    let pool = |options: PgConnectOptions| {
-        let options = options.options([("role", "fittrack_command")]);
+    let pool = |options: &PgConnectOptions| {
+        let options = options.clone().options([("role", "fittrack_command")]);
         PgPoolOptions::new().max_connections(6).acquire_timeout(acquire_timeout).connect_lazy_with(options)
     };
     let as_command = store.clone().options([("role", "fittrack_command")]);
-    let (event_store, lanes) = EventStore::open(pool(store.clone()), &as_command, DEFAULT_PARTITIONS);
+    let (event_store, lanes) = EventStore::open(pool(store), &as_command, DEFAULT_PARTITIONS);
     tokio::spawn(lanes.run(CancellationToken::new()));
-    let key = SigningKey::from_pem(&SigningKey::generate_pem().unwrap()).unwrap();
     Foundations {
         dispatcher: Dispatcher::new(event_store, Arc::new(Hints::default())),
-        event_store: pool(store.clone()),
+        event_store: pool(store),
         identity: pool(identity),
         recordings: pool(recordings),
-        tokens: Tokens::new(key, "https://fittrack.local", "fittrack"),
+        tokens: Tokens::new(SigningKeys::from_pem(key_pem).unwrap(), "https://fittrack.local", "fittrack"),
         issuer_and_audience: ("https://fittrack.local".into(), "fittrack".into()),
         tasks: Tasks::detached(),
         gate: Gate::default(),
@@ -267,14 +309,35 @@ impl Client {
         Sending { client: self, request, body: Bytes::new() }
     }
 
-    /// The token, where there is one.
-    pub fn token(&self) -> &str {
-        self.token.as_deref().unwrap_or_default()
+    pub fn put(&self, path: &str) -> Sending<'_> {
+        self.send("PUT", path)
     }
 
     /// The same athlete with another token.
     pub fn with_token(&self, token: &str) -> Self {
         Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// An athlete with the tokens of an answer.
+    pub fn of(&self, athlete_id: Uuid, session: &Answer) -> Self {
+        let text = |field: &str| session.body[field].as_str().unwrap().to_owned();
+        let (token, refresh_token) = (Some(text("access_token")), text("refresh_token"));
+        Self { token, athlete_id, refresh_token, ..self.clone() }
+    }
+
+    /// The access token.
+    pub fn token(&self) -> &str {
+        self.token.as_deref().unwrap()
+    }
+
+    /// The same athlete at another replica.
+    pub fn at(&self, app: &App) -> Self {
+        Self { router: served(app), ..self.clone() }
+    }
+
+    /// Asks for the next pair of tokens.
+    pub async fn refreshes(&self) -> Answer {
+        self.post("/v1/account/sessions/refresh").json(&json!({"refresh_token": self.refresh_token})).await
     }
 
     /// Logs a run and answers with its id.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::{FromRef, FromRequestParts};
-use axum::http::HeaderMap;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, Method};
+use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, Header, Validation};
 use moka::Expiry;
 use moka::sync::Cache;
@@ -23,6 +24,11 @@ pub use crate::jwks::{JwksError, JwksSource};
 use crate::private::Check;
 use crate::problem::Problem;
 
+mod revocations;
+
+use revocations::Issuer;
+pub use revocations::{Revocations, RevokedSessions};
+
 /// The `typ` of access tokens (RFC 9068); a refresh token or an identity token is not one.
 pub const TOKEN_TYPE: &str = "at+jwt";
 /// The longest token that is looked at.
@@ -30,7 +36,7 @@ pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// Clock difference tolerated between issuer and verifier.
 pub const LEEWAY_SECONDS: i64 = 5;
 
-/// How long a verified token is remembered; also the bound on how late a revocation acts.
+/// How long a verified token is remembered. That its session has not ended is looked at each time.
 const REMEMBERED: Duration = Duration::from_secs(30);
 const REMEMBERED_TOKENS: u64 = 100_000;
 /// How often the set is fetched although nothing asks for it, so that retired keys go.
@@ -67,9 +73,36 @@ pub struct Caller {
     /// The athlete.
     pub athlete_id: Uuid,
     /// The session the token belongs to.
-    pub session_id: Option<String>,
-    /// What the token is limited to; empty means everything its athlete may do.
-    pub scopes: Arc<[String]>,
+    pub session_id: Option<Uuid>,
+    /// What the token is limited to; none where it is good for everything its athlete may do.
+    pub scopes: Option<Arc<[String]>>,
+}
+
+/// The scope of a token that may read.
+const READ: &str = "read";
+/// The scope of a token that may change something.
+const WRITE: &str = "write";
+/// Where no token of limited scope may go: whoever has it could make itself another.
+const ACCOUNT: &str = "/v1/account";
+const TOO_NARROW: HeaderValue = HeaderValue::from_static("Bearer realm=\"fittrack\", error=\"insufficient_scope\"");
+
+impl Caller {
+    /// Refuses with 403, and says so in the log, what the token's scopes do not allow.
+    fn must_be_allowed(&self, method: &Method, path: &str) -> Result<(), Problem> {
+        if self.may(method, path) {
+            return Ok(());
+        }
+        let (athlete_id, session_id) = (self.athlete_id, self.session_id.map(tracing::field::display));
+        tracing::warn!(target: "audit", event = "authz_fail", %athlete_id, session_id, %method, path, "audit");
+        Err(Problem::forbidden("the scopes of the access token do not allow this").header(WWW_AUTHENTICATE, TOO_NARROW))
+    }
+
+    fn may(&self, method: &Method, path: &str) -> bool {
+        let Some(scopes) = &self.scopes else { return true };
+        let needed = if matches!(*method, Method::GET | Method::HEAD) { READ } else { WRITE };
+        let is_of_account = path.strip_prefix(ACCOUNT).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        scopes.iter().any(|scope| scope == needed) && !is_of_account
+    }
 }
 
 /// A caller where there is one: no `Authorization` header is nobody, a bad one is a 401.
@@ -85,28 +118,34 @@ pub enum AuthError {
     /// It was good once.
     #[error("the access token has expired")]
     Expired,
-    /// No key of the issuer is known yet.
-    #[error("the issuer's keys are not known yet")]
-    NoKeys,
+    /// Its session has ended.
+    #[error("the session of the access token has ended")]
+    Ended,
+    /// The issuer's keys, or which of its sessions have ended, are not known yet.
+    #[error("the issuer's keys and ended sessions are not known yet")]
+    NotYet,
 }
 
 impl From<AuthError> for Problem {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::Invalid | AuthError::Expired => Self::invalid_token(error.to_string()),
-            AuthError::NoKeys => Self::unavailable("access tokens cannot be checked yet", Duration::from_secs(1)),
+            AuthError::Invalid | AuthError::Expired | AuthError::Ended => Self::invalid_token(error.to_string()),
+            AuthError::NotYet => Self::unavailable("access tokens cannot be checked yet", Duration::from_secs(1)),
         }
     }
 }
 
-/// Checks access tokens; clones share keys and memory.
+/// Checks access tokens; clones share keys, ended sessions and memory.
 #[derive(Clone)]
 pub struct Verifier {
     inner: Arc<Inner>,
+    revocations: Revocations,
 }
 
 struct Inner {
     keys: KeyRing,
+    /// Where ended sessions are learnt of, where that is not this process.
+    issuer: Option<Issuer>,
     validation: Validation,
     verified: Cache<[u8; 32], Verified>,
 }
@@ -124,8 +163,13 @@ impl Verified {
 }
 
 impl Verifier {
-    /// A verifier of tokens by `issuer` for `audience`. With a URL it knows no key until [`Verifier::keep_fresh`] has run.
+    /// A verifier of tokens by `issuer` for `audience`. With a URL it knows neither keys nor ended sessions until
+    /// [`Verifier::keep_fresh`] has run; with keys it begins with no ended session.
     pub fn new(source: JwksSource, issuer: &str, audience: &str) -> Result<Self, JwksError> {
+        let (announcer, revocations) = match &source {
+            JwksSource::Url(url) => (Some(Issuer::beside(url)?), Revocations::unknown()),
+            JwksSource::Keys(_) => (None, Revocations::none()),
+        };
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[audience]);
@@ -133,7 +177,20 @@ impl Verifier {
         validation.validate_nbf = true;
         validation.leeway = LEEWAY_SECONDS.unsigned_abs();
         let verified = Cache::builder().max_capacity(REMEMBERED_TOKENS).expire_after(UntilExpiry).build();
-        Ok(Self { inner: Arc::new(Inner { keys: KeyRing::new(source)?, validation, verified }) })
+        let inner = Inner { keys: KeyRing::new(source)?, issuer: announcer, validation, verified };
+        Ok(Self { inner: Arc::new(inner), revocations })
+    }
+
+    /// The same, refusing the tokens of these sessions; for the process that ends them.
+    #[must_use]
+    pub fn with_revocations(self, revocations: Revocations) -> Self {
+        Self { revocations, ..self }
+    }
+
+    /// Trusts these keys from now on, and no others; for the issuer's own process when its keys change.
+    pub fn trust(&self, keys: &JwkSet) {
+        self.inner.keys.replace(keys);
+        self.forget_verified();
     }
 
     /// Who holds the token.
@@ -143,29 +200,39 @@ impl Verifier {
         }
         let digest = digest(token);
         if let Some(known) = self.inner.verified.get(&digest) {
-            return if known.has_expired() { Err(AuthError::Expired) } else { Ok(known.caller) };
+            return if known.has_expired() { Err(AuthError::Expired) } else { self.signed_in(known.caller) };
         }
         let verified = self.check(token).await?;
         self.inner.verified.insert(digest, verified.clone());
-        Ok(verified.caller)
+        self.signed_in(verified.caller)
     }
 
-    /// Who calls, where the token was verified a moment ago and is still good; without waiting for anything.
+    /// Who calls, where the token was verified a moment ago, is still good and may read; without waiting for anything.
     pub fn remembered(&self, headers: &HeaderMap) -> Option<Caller> {
         let token = bearer(headers).ok()??;
-        let known = self.inner.verified.get(&digest(token))?;
-        (!known.has_expired()).then_some(known.caller)
+        let known = self.inner.verified.get(&digest(token)).filter(|known| !known.has_expired())?;
+        let caller = self.signed_in(known.caller).ok()?;
+        caller.may(&Method::GET, "").then_some(caller)
     }
 
-    /// Fetches the issuer's keys until they are known (however late the issuer starts), then every five minutes; runs until cancelled.
-    /// A failed fetch leaves the last good set in use, and the check ready.
+    /// Fetches the issuer's keys until they are known (however late the issuer starts), then every five minutes, and its ended
+    /// sessions every second; runs until cancelled. A failed fetch leaves what was last known in use, and the check ready.
     pub async fn keep_fresh(self, check: Check, token: CancellationToken) {
+        let ended = async {
+            if let Some(issuer) = &self.inner.issuer {
+                issuer.follow(&self.revocations, &token, || self.report(&check)).await;
+            }
+        };
+        tokio::join!(self.keep_keys(&check, &token), ended);
+    }
+
+    async fn keep_keys(&self, check: &Check, token: &CancellationToken) {
         let keys = &self.inner.keys;
         let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
         loop {
             let pause = match keys.refresh().await {
                 Ok(()) => {
-                    check.set(!keys.is_empty(), "no usable key");
+                    self.report(check);
                     backoff.reset();
                     REFRESH
                 }
@@ -192,11 +259,26 @@ impl Verifier {
         self.inner.verified.invalidate_all();
     }
 
+    fn report(&self, check: &Check) {
+        let has_keys = !self.inner.keys.is_empty();
+        let reason = if has_keys { "the ended sessions are not known" } else { "no usable key" };
+        check.set(has_keys && self.revocations.is_known(), reason);
+    }
+
+    /// The caller, unless their session has ended.
+    fn signed_in(&self, caller: Caller) -> Result<Caller, AuthError> {
+        match caller.session_id.map(|session_id| self.revocations.has_ended(session_id)) {
+            None | Some(Some(false)) => Ok(caller),
+            Some(Some(true)) => Err(AuthError::Ended),
+            Some(None) => Err(AuthError::NotYet),
+        }
+    }
+
     async fn check(&self, token: &str) -> Result<Verified, AuthError> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| AuthError::Invalid)?;
         let kid = acceptable_kid(&header).ok_or(AuthError::Invalid)?;
         let Some(key) = self.inner.keys.get_or_fetch(kid).await else {
-            return Err(if self.inner.keys.is_empty() { AuthError::NoKeys } else { AuthError::Invalid });
+            return Err(if self.inner.keys.is_empty() { AuthError::NotYet } else { AuthError::Invalid });
         };
         let claims = jsonwebtoken::decode::<AccessClaims>(token, &key, &self.inner.validation)
             .map_err(|error| match error.kind() {
@@ -205,8 +287,9 @@ impl Verifier {
             })?
             .claims;
         let athlete_id = Uuid::parse_str(&claims.sub).map_err(|_| AuthError::Invalid)?;
-        let scopes = claims.scope.as_deref().unwrap_or_default().split_whitespace().map(str::to_owned).collect();
-        let caller = Caller { athlete_id, session_id: claims.sid, scopes };
+        let scopes = claims.scope.map(|scope| scope.split_whitespace().map(str::to_owned).collect());
+        let session_id = claims.sid.map(|sid| Uuid::parse_str(&sid)).transpose().map_err(|_| AuthError::Invalid)?;
+        let caller = Caller { athlete_id, session_id, scopes };
         Ok(Verified { caller, expires_at: claims.exp })
     }
 }
@@ -277,7 +360,9 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Some(token) = bearer(&parts.headers)? else { return Ok(Self(None)) };
-        Ok(Self(Some(Verifier::from_ref(state).verify(token).await?)))
+        let caller = Verifier::from_ref(state).verify(token).await?;
+        caller.must_be_allowed(&parts.method, parts.uri.path())?;
+        Ok(Self(Some(caller)))
     }
 }
 

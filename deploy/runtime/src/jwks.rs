@@ -35,9 +35,12 @@ pub enum JwksError {
     /// It answered with something else.
     #[error("the issuer's answer is not a JWK set: {0}")]
     Json(#[from] serde_json::Error),
-    /// It answered with more than a set can be.
-    #[error("the issuer's answer is longer than {MAX_SET_BYTES} bytes")]
+    /// It answered with more than that can be.
+    #[error("the issuer's answer is longer than any of ours")]
     TooLong,
+    /// Where the issuer is said to be is nowhere.
+    #[error("the address of the issuer's keys is no URL")]
+    NotAUrl,
     /// It has no key of the pinned kind.
     #[error("the issuer's set has no usable Ed25519 signing key")]
     NoKeys,
@@ -106,6 +109,11 @@ impl KeyRing {
             tracing::warn!(%error, "cannot look for an unknown signing key");
         }
         self.get(kid)
+    }
+
+    /// Trusts this set from now on, and no other.
+    pub(crate) fn replace(&self, set: &JwkSet) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(usable_keys(set));
     }
 
     /// Fetches the set; on any failure the last good one stays.

@@ -23,13 +23,14 @@ pub struct KeySet {
 
 /// List the signing keys
 ///
-/// Public parts only; a key's id is its RFC 7638 thumbprint.
+/// Public parts only; a key's id is its RFC 7638 thumbprint. A key is listed for longer than an answer may be kept before tokens are
+/// signed with it, and until the last of them has expired.
 #[utoipa::path(
     get, path = "/.well-known/jwks.json", operation_id = "list_keys", tag = "account", security(()),
     responses((status = 200, description = "The keys", body = KeySet)),
 )]
 pub async fn list_keys(State(app): State<App>) -> ([(HeaderName, &'static str); 1], Json<Value>) {
     // Serialising public keys cannot fail; an empty set would only make verifiers ask again.
-    let keys = serde_json::to_value(app.tokens.key().jwk_set()).unwrap_or_default();
+    let keys = serde_json::to_value(app.tokens.jwk_set()).unwrap_or_default();
     ([(CACHE_CONTROL, "public, max-age=300")], Json(keys))
 }

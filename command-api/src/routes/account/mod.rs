@@ -1,4 +1,11 @@
-//! Accounts: registering, signing in, and the keys by which others check who signed in.
+//! Accounts: registering, signing in and out, passwords, and by what others check who is signed in.
+pub mod api_keys;
+pub mod end_session;
+pub mod first_password;
 pub mod jwks;
+mod origin;
+pub mod password;
+pub mod refresh;
 pub mod register;
+pub mod revoked;
 pub mod sessions;

@@ -8,10 +8,10 @@ use uuid::Uuid;
 
 use crate::{
     app::App,
-    identity::{email::Email, passwords::NewPassword, registration::Newcomer},
+    identity::{audit::Origin, email::Email, passwords::NewPassword, registration::Newcomer},
     routes::{
         accepted::{Accepted, token_of},
-        documentation::AccountProblems,
+        documentation::RegistrationProblems,
         fields::Fields,
         idempotency::IdempotencyKey,
     },
@@ -29,7 +29,8 @@ pub struct RegisterBody {
     /// Their e-mail address; never shown to others.
     #[schema(format = Email, max_length = 254)]
     email: String,
-    /// At least 8 characters, at most 1,024 bytes, taken exactly as typed.
+    /// At least 8 characters (15 are recommended), at most 1,024 bytes, taken exactly as typed. The most common passwords are
+    /// refused, and what follows from address or name.
     #[schema(format = Password, min_length = 8, max_length = 1024)]
     password: String,
     /// What they want to be called.
@@ -61,9 +62,10 @@ pub struct Registered {
 
 /// Register an athlete
 ///
-/// Makes the account and the athlete. An address can have one account: a second registration of it answers 409
-/// `email-taken`, which tells whoever asks that the address has an account. Send an `Idempotency-Key`, so that a
-/// repetition after a lost answer gets the same answer instead.
+/// Makes the account and the athlete. An address can have one account: a second registration of it is answered in the same form,
+/// with the id of nobody, and changes nothing, so that the answer tells nobody who has an account. Send an `Idempotency-Key`, so
+/// that a repetition after a lost answer gets the first answer again. After five registrations of an address within an hour
+/// further ones have to wait.
 #[utoipa::path(
     post, path = ROUTE, operation_id = "register_athlete", tag = "account", security(()),
     params(("Idempotency-Key" = Option<String>, Header, description = "Your name for this request, 1 to 255 characters")),
@@ -75,17 +77,18 @@ pub struct Registered {
             ("Consistency-Token" = String, description = "As in the body"),
             ("Idempotency-Replayed" = String, description = "`true` on a repeated answer"),
         )),
-        AccountProblems,
+        RegistrationProblems,
     ),
 )]
 pub async fn register_athlete(
     State(app): State<App>,
     headers: HeaderMap,
+    origin: Origin,
     Json(body): Json<RegisterBody>,
 ) -> Result<Accepted<Registered>, Problem> {
     app.gate.pass()?;
     let key = IdempotencyKey::from_headers(&headers)?;
-    let newcomer = newcomer(body, key.as_ref())?;
+    let newcomer = newcomer(body, key.as_ref(), origin)?;
     let underway = newcomer.keyed.map(|command_id| app.running.begin(command_id)).transpose()?;
     let registration = app.registration.clone();
     let work = async move {
@@ -109,12 +112,14 @@ pub async fn register_athlete(
     })
 }
 
-fn newcomer(body: RegisterBody, key: Option<&IdempotencyKey>) -> Result<Newcomer, Problem> {
+fn newcomer(body: RegisterBody, key: Option<&IdempotencyKey>, origin: Origin) -> Result<Newcomer, Problem> {
     let mut fields = Fields::default();
     // Nobody is signed in, so a key is good within the address that registers.
     let scope = body.email.to_lowercase();
+    let (address, name) = (body.email.clone(), body.display_name.clone());
     let email = fields.take("/email", body.email, Email::parse);
-    let password = fields.take("/password", body.password, NewPassword::parse);
+    let password =
+        fields.take("/password", body.password, |password| NewPassword::parse(password)?.unlike(&[&address, &name]));
     let display_name = fields.take("/display_name", body.display_name, DisplayName::parse);
     let time_zone = match body.time_zone {
         Some(name) => fields.take("/time_zone", name.as_str(), TimeZone::parse),
@@ -128,6 +133,7 @@ fn newcomer(body: RegisterBody, key: Option<&IdempotencyKey>) -> Result<Newcomer
             display_name,
             time_zone,
             keyed: key.map(|key| key.command_id(&scope, "POST", ROUTE)),
+            origin,
         }),
         _ => None,
     };

@@ -33,7 +33,7 @@ pub struct Account {
 struct Session {
     token: String,
     since: Option<Instant>,
-    /// Every token there ever was: none may be in a log.
+    /// Every token there ever was, of both kinds: none may be in a log.
     all: Vec<String>,
 }
 
@@ -64,8 +64,12 @@ impl Athlete {
         if token.is_empty() {
             return Err(Failure::new("a session without an access token"));
         }
+        let refresh_token = answer.json()["refresh_token"].as_str().unwrap_or_default().to_owned();
+        if refresh_token.is_empty() {
+            return Err(Failure::new("a session without a refresh token"));
+        }
         self.session(|session| {
-            session.all.push(token.clone());
+            session.all.extend([token.clone(), refresh_token]);
             session.token = token;
             session.since = Some(Instant::now());
         });
@@ -88,7 +92,7 @@ impl Athlete {
         Ok(self.access_token())
     }
 
-    /// Every access token this athlete ever had.
+    /// Every access and refresh token this athlete ever had.
     pub fn access_tokens(&self) -> Vec<String> {
         self.session(|session| session.all.clone())
     }

@@ -19,6 +19,7 @@ use crate::server;
 const ISSUER: &str = "https://fittrack.local";
 const AUDIENCE: &str = "fittrack";
 const ATHLETE: &str = "0198c0de-0000-7000-8000-000000000001";
+const SESSION: &str = "0198c0de-0000-7000-8000-000000000002";
 
 fn key() -> SigningKey {
     SigningKey::from_pem(&SigningKey::generate_pem().unwrap()).unwrap()
@@ -34,8 +35,8 @@ fn claims() -> AccessClaims {
         nbf: now,
         iat: now,
         jti: "token-1".into(),
-        sid: Some("session-1".into()),
-        scope: Some("workouts:read workouts:write".into()),
+        sid: Some(SESSION.into()),
+        scope: Some("read write".into()),
     }
 }
 
@@ -77,8 +78,8 @@ async fn a_good_token_names_its_caller() {
     for _ in 0..2 {
         let caller = verifier.verify(&token).await.unwrap();
         assert_eq!(caller.athlete_id.to_string(), ATHLETE);
-        assert_eq!(caller.session_id.as_deref(), Some("session-1"));
-        assert_eq!(&*caller.scopes, ["workouts:read", "workouts:write"]);
+        assert_eq!(caller.session_id, Some(SESSION.parse().unwrap()));
+        assert_eq!(caller.scopes.as_deref(), Some(&["read".to_owned(), "write".to_owned()][..]));
     }
     // The forging helper makes tokens that are good when nothing is wrong with them.
     let own = forged(&key, &good_header(&key), &serde_json::to_value(claims()).unwrap());
@@ -130,6 +131,7 @@ fn corpus(key: &SigningKey) -> Vec<(&'static str, String)> {
     altered("exp as float", with(good.clone(), "exp", json!(1e300)));
     altered("not yet", with(good.clone(), "nbf", json!(now + 15)));
     altered("subject is no athlete", with(good.clone(), "sub", json!("admin")));
+    altered("session is none", with(good.clone(), "sid", json!("1")));
     altered("no object", json!([1]));
 
     corpus.extend([
@@ -221,39 +223,87 @@ async fn the_extractors_tell_nobody_from_a_bad_token() {
     }
 }
 
+#[tokio::test]
+async fn a_token_goes_as_far_as_its_scopes() {
+    let key = key();
+    let verifier = verifier(&key);
+    let handler = || get(async |_: Caller| "").post(async |_: Caller| "");
+    let router = Router::new()
+        .route("/v1/workouts", handler())
+        .route("/v1/accounts", handler())
+        .route("/v1/account", handler())
+        .route("/v1/account/sessions", handler())
+        .with_state(State(verifier.clone()));
+    let status = async |scope: Option<&str>, method: &str, path: &str| {
+        let token = key.sign(&AccessClaims { scope: scope.map(str::to_owned), ..claims() }).unwrap();
+        let request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {token}"));
+        router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status().as_u16()
+    };
+    for (scope, reads, writes, account) in [
+        (None, 200, 200, 200),
+        (Some("read"), 200, 403, 403),
+        (Some("write"), 403, 200, 403),
+        (Some("read write"), 200, 200, 403),
+        (Some("other"), 403, 403, 403),
+        (Some(""), 403, 403, 403),
+    ] {
+        for path in ["/v1/workouts", "/v1/accounts"] {
+            let found = (status(scope, "GET", path).await, status(scope, "POST", path).await);
+            assert_eq!(found, (reads, writes), "{scope:?} {path}");
+        }
+        for path in ["/v1/account", "/v1/account/sessions"] {
+            let found = (status(scope, "GET", path).await, status(scope, "POST", path).await);
+            assert_eq!(found, (account, account), "{scope:?} {path}");
+        }
+        let token = key.sign(&AccessClaims { scope: scope.map(str::to_owned), ..claims() }).unwrap();
+        verifier.verify(&token).await.unwrap();
+        let mut headers = HeaderMap::new();
+        headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
+        assert_eq!(verifier.remembered(&headers).is_some(), reads == 200, "{scope:?}");
+    }
+}
+
 /// An issuer whose answers can be switched off and are counted.
 struct Issuer {
     url: String,
     up: Arc<AtomicBool>,
     fetches: Arc<AtomicUsize>,
+    ended: Revocations,
     stop: CancellationToken,
 }
 
 async fn issuer(key: &SigningKey, up: bool) -> Issuer {
     let (up, fetches) = (Arc::new(AtomicBool::new(up)), Arc::new(AtomicUsize::new(0)));
+    let ended = Revocations::none();
     let (set, is_up, count) = (key.jwk_set(), Arc::clone(&up), Arc::clone(&fetches));
-    let router = Router::new().route(
-        "/jwks.json",
-        get(async move || {
-            count.fetch_add(1, Ordering::AcqRel);
-            if is_up.load(Ordering::Acquire) {
-                axum::Json(set.clone()).into_response()
-            } else {
-                StatusCode::BAD_GATEWAY.into_response()
-            }
-        }),
-    );
+    let keys = get(async move || {
+        count.fetch_add(1, Ordering::AcqRel);
+        if is_up.load(Ordering::Acquire) {
+            axum::Json(set.clone()).into_response()
+        } else {
+            StatusCode::BAD_GATEWAY.into_response()
+        }
+    });
+    let (is_up, announced) = (Arc::clone(&up), ended.clone());
+    let sessions = get(async move || {
+        if is_up.load(Ordering::Acquire) {
+            axum::Json(announced.list()).into_response()
+        } else {
+            StatusCode::BAD_GATEWAY.into_response()
+        }
+    });
+    let router = Router::new().route("/jwks.json", keys).route("/revoked-sessions", sessions);
     let listener = server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let url = format!("http://{}/jwks.json", listener.local_addr().unwrap());
     let stop = CancellationToken::new();
     tokio::spawn(server::serve(listener, router, server::ServerLimits::default(), stop.clone()));
-    Issuer { url, up, fetches, stop }
+    Issuer { url, up, fetches, ended, stop }
 }
 
 async fn until(mut condition: impl FnMut() -> bool) {
-    tokio::time::timeout(Duration::from_secs(30), async {
+    tokio::time::timeout(Duration::from_secs(120), async {
         while !condition() {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })
     .await
@@ -267,7 +317,7 @@ async fn a_verifier_starts_before_its_issuer_and_keeps_its_keys_when_the_issuer_
     let verifier = Verifier::new(JwksSource::Url(issuer.url.clone()), ISSUER, AUDIENCE).unwrap();
     let check = Readiness::new().check("signing keys");
     let token = key.sign(&claims()).unwrap();
-    assert_eq!(verifier.verify(&token).await, Err(AuthError::NoKeys));
+    assert_eq!(verifier.verify(&token).await, Err(AuthError::NotYet));
     let stop = CancellationToken::new();
     let refreshing = tokio::spawn(verifier.clone().keep_fresh(check.clone(), stop.clone()));
     until(|| issuer.fetches.load(Ordering::Acquire) >= 2).await;
@@ -287,12 +337,62 @@ async fn a_thousand_invented_key_ids_cause_one_fetch() {
     let key = key();
     let issuer = issuer(&key, true).await;
     let verifier = Verifier::new(JwksSource::Url(issuer.url.clone()), ISSUER, AUDIENCE).unwrap();
+    let check = Readiness::new().check("signing keys");
+    tokio::spawn(verifier.clone().keep_fresh(check.clone(), issuer.stop.clone()));
+    until(|| check.is_ready()).await;
     let good = serde_json::to_value(claims()).unwrap();
     for number in 0..1000 {
         let header = with(good_header(&key), "kid", json!(format!("invented-{number}")));
         assert_eq!(verifier.verify(&forged(&key, &header, &good)).await, Err(AuthError::Invalid));
     }
-    assert_eq!(issuer.fetches.load(Ordering::Acquire), 1);
+    assert_eq!(issuer.fetches.load(Ordering::Acquire), 2, "one at the start, one for them all");
     verifier.verify(&key.sign(&claims()).unwrap()).await.unwrap();
+    issuer.stop.cancel();
+}
+
+#[tokio::test]
+async fn a_token_is_refused_from_the_moment_its_session_is_known_to_have_ended() {
+    let key = key();
+    let revocations = Revocations::unknown();
+    let verifier = verifier(&key).with_revocations(revocations.clone());
+    let token = key.sign(&claims()).unwrap();
+    let mut headers = HeaderMap::new();
+    headers.insert(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
+    assert_eq!(verifier.verify(&token).await, Err(AuthError::NotYet));
+    revocations.learn([]);
+    verifier.verify(&token).await.unwrap();
+    assert!(verifier.remembered(&headers).is_some());
+    revocations.add([SESSION.parse().unwrap()]);
+    assert_eq!(verifier.remembered(&headers), None);
+    assert_eq!(verifier.verify(&token).await, Err(AuthError::Ended));
+    verifier.forget_verified();
+    assert_eq!(verifier.verify(&token).await, Err(AuthError::Ended));
+    // A token of no session is judged by itself.
+    verifier.verify(&key.sign(&AccessClaims { sid: None, ..claims() }).unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn ended_sessions_are_learnt_from_the_issuer_and_kept_when_it_goes() {
+    let key = key();
+    let issuer = issuer(&key, true).await;
+    let verifier = Verifier::new(JwksSource::Url(issuer.url.clone()), ISSUER, AUDIENCE).unwrap();
+    let check = Readiness::new().check("signing keys");
+    tokio::spawn(verifier.clone().keep_fresh(check.clone(), issuer.stop.clone()));
+    until(|| check.is_ready()).await;
+    let token = key.sign(&claims()).unwrap();
+    verifier.verify(&token).await.unwrap();
+    issuer.ended.add([SESSION.parse().unwrap()]);
+    until(|| verifier.revocations.has_ended(SESSION.parse().unwrap()) == Some(true)).await;
+    assert_eq!(verifier.verify(&token).await, Err(AuthError::Ended));
+    issuer.up.store(false, Ordering::Release);
+    assert_eq!(verifier.verify(&token).await, Err(AuthError::Ended));
+    // Whoever starts now learns of it before it lets anybody in.
+    let late = Verifier::new(JwksSource::Url(issuer.url.clone()), ISSUER, AUDIENCE).unwrap();
+    let check = Readiness::new().check("signing keys");
+    tokio::spawn(late.clone().keep_fresh(check.clone(), issuer.stop.clone()));
+    assert_eq!(late.verify(&token).await, Err(AuthError::NotYet));
+    issuer.up.store(true, Ordering::Release);
+    until(|| check.is_ready()).await;
+    assert_eq!(late.verify(&token).await, Err(AuthError::Ended));
     issuer.stop.cancel();
 }

@@ -8,9 +8,11 @@ use std::str::FromStr;
 use super::{ConfigError, ConfigErrors, Secret, Setting};
 
 const SETTINGS_FILE: &str = "FITTRACK_SETTINGS_FILE";
+/// `true` where secrets everybody can read in the documentation will do.
+const DEV: &str = "FITTRACK_DEV";
 
 /// Names that belong to the command line around the processes, not to a process.
-const TOLERATED_NAMES: &[&str] = &[SETTINGS_FILE, "FITTRACK_DIR", "FITTRACK_PORT_BASE"];
+const TOLERATED_NAMES: &[&str] = &[SETTINGS_FILE, DEV, "FITTRACK_DIR", "FITTRACK_PORT_BASE"];
 const TOLERATED_PREFIXES: &[&str] = &["FITTRACK_TEST_", "FITTRACK_LOCAL_", "FITTRACK_BENCH_"];
 /// Kubernetes announces a service called `fittrack-...` through variables like these.
 const SERVICE_LINK_MARKS: &[&str] = &["_SERVICE_HOST", "_SERVICE_PORT", "_PORT_"];
@@ -73,6 +75,11 @@ impl Source {
         self.optional(setting).map(Secret::new)
     }
 
+    /// The file a setting's value is in, where it is given as one; for values that are read again when they change.
+    pub fn file_of(&self, setting: &Setting) -> Option<String> {
+        self.values.get(&file_variant(setting.name)).filter(|path| !path.is_empty()).cloned()
+    }
+
     /// The value parsed, or else the setting's default parsed, or else `fallback`.
     /// What cannot be parsed, or is required and absent, is noted as a problem (and the fallback returned).
     pub fn parsed<T: FromStr<Err: Display>>(&mut self, setting: &Setting, fallback: T) -> T {
@@ -133,10 +140,26 @@ impl Source {
                 self.refuse(setting, &problem);
                 None
             }
-            (Some(value), None) => Some(value),
-            (None, Some(path)) => self.read_value_file(setting, &path),
+            (Some(value), None) => self.unlike_example(setting, value),
+            (None, Some(path)) => {
+                self.read_value_file(setting, &path).and_then(|value| self.unlike_example(setting, value))
+            }
             (None, None) => None,
         }
+    }
+
+    /// The value, unless it is a secret that is in the documentation for everybody to read.
+    fn unlike_example(&mut self, setting: &Setting, value: String) -> Option<String> {
+        let is_dev = self.values.get(DEV).is_some_and(|dev| dev == "true");
+        let is_example = setting.secret && (value == setting.example || has_password_of(&value, setting.example));
+        if is_dev || !is_example {
+            return Some(value);
+        }
+        self.refuse(
+            setting,
+            &format!("has the secret of the example; choose another (or set {DEV}=true to try things out)"),
+        );
+        None
     }
 
     fn read_value_file(&mut self, setting: &Setting, path: &str) -> Option<String> {
@@ -212,6 +235,18 @@ impl Source {
             .filter(|(distance, _)| *distance <= 3)
             .map(|(_, name)| name)
     }
+}
+
+/// Whether two URLs have the same password.
+fn has_password_of(url: &str, other: &str) -> bool {
+    let password = password_of(url);
+    password.is_some() && password == password_of(other)
+}
+
+fn password_of(url: &str) -> Option<&str> {
+    let (_, rest) = url.split_once("://")?;
+    let (user, _) = rest.split('/').next()?.rsplit_once('@')?;
+    user.split_once(':').map(|(_, password)| password)
 }
 
 fn file_variant(name: &str) -> String {

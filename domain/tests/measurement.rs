@@ -1,5 +1,5 @@
 //! The rules of measurements: given what was recorded, when something is recorded, then this follows.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -113,7 +113,7 @@ impl World {
     }
 
     pub fn anonymous(&self) -> Client {
-        stranger(&self.app)
+        Client { router: self.router(), ..stranger(&self.app) }
     }
 
     /// Registers an athlete and signs them in.

@@ -173,7 +173,14 @@ where
         }
         assert!(matches!(got.status.as_u16(), 200 | 404), "{}", got.what);
         if operation.is_public {
-            assert!(got.status != 200 || got.header("cache-control") == "public, max-age=300", "{}", got.what);
+            // What everybody may know is kept for a while, or asked for each time.
+            let kept = ["public, max-age=300", "no-cache"].contains(&got.header("cache-control"));
+            assert!(got.status != 200 || kept, "{}", got.what);
+            return;
+        }
+        // What an account is made of is no query: it is kept nowhere, and has no version to ask about.
+        if path.starts_with("/v1/account/") {
+            assert_eq!(got.header("cache-control"), "no-store", "{}", got.what);
             return;
         }
         if got.status == 200 {

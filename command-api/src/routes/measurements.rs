@@ -15,7 +15,7 @@ use super::{
     documentation::CommandProblems,
     fields::Fields,
     if_match::dispatch_if_match,
-    problems,
+    problems, words,
 };
 use crate::app::App;
 
@@ -26,6 +26,7 @@ use crate::app::App;
 pub struct MeasurementBody {
     /// `mass_kg`, `resting_heart_rate_bpm`, `max_heart_rate_bpm`, `threshold_heart_rate_bpm`, `threshold_power_w` or
     /// `threshold_pace_s_per_km`.
+    #[schema(schema_with = words::measurement_kind)]
     kind: String,
     /// In the unit of the kind, exact to the thousandth; within what a person can have.
     value: f64,

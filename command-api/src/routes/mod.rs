@@ -9,6 +9,7 @@ pub mod if_match;
 mod measurements;
 pub mod problems;
 mod profile;
+mod words;
 mod workouts;
 
 use axum::{Router, extract::DefaultBodyLimit};

@@ -15,7 +15,7 @@ use super::{
     documentation::CommandProblems,
     fields::{Fields, whole_number},
     if_match::dispatch_if_match,
-    problems,
+    problems, words,
 };
 use crate::app::App;
 
@@ -38,7 +38,7 @@ pub struct ProfileBody {
     birth_year: Patch<f64>,
     /// `female`, `male` or `unspecified`, for the formulas that ask for it.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(schema_with = words::sex_or_null, required = false)]
     sex: Patch<String>,
     /// Height, 50 to 280 cm.
     #[serde(default)]
@@ -50,11 +50,11 @@ pub struct ProfileBody {
     time_zone: Patch<String>,
     /// `metric` or `imperial`; never empty.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(schema_with = words::units, required = false)]
     units: Patch<String>,
     /// What a new workout's visibility is when nothing is said: `private`, `followers` or `public`; never empty.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(schema_with = words::visibility, required = false)]
     default_visibility: Patch<String>,
 }
 

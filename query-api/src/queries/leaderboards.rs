@@ -4,6 +4,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::PgPool;
 use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
 use uuid::Uuid;
 
 use super::units::thousandths;
@@ -21,6 +23,11 @@ pub enum Metric {
     ElevationGainM,
     /// How many workouts.
     Workouts,
+}
+
+/// The schema of a metric.
+pub fn metric_schema() -> RefOr<Schema> {
+    super::units::words(Metric::ALL.map(Metric::as_str))
 }
 
 impl Metric {

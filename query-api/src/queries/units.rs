@@ -49,6 +49,7 @@ pub fn samples_schema() -> RefOr<Schema> {
     Schema::from(columns.build()).into()
 }
 
-fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> RefOr<Schema> {
+/// The schema of one of these words.
+pub(super) fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> RefOr<Schema> {
     Schema::from(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()).into()
 }

@@ -70,7 +70,7 @@ impl TryFrom<String> for BoardSport {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct BoardInfo {
     /// What is compared; its unit is in its name.
-    #[schema(inline)]
+    #[schema(schema_with = crate::queries::leaderboards::metric_schema)]
     metric: Metric,
     /// A sport, or `all`.
     #[schema(schema_with = crate::queries::units::board_sport_schema)]

@@ -6,12 +6,12 @@ use fittrack_domain::{
     workout::{SetKind, StrengthSet},
 };
 use serde::Deserialize;
-use utoipa::{
-    ToSchema,
-    openapi::{ObjectBuilder, schema::Schema, schema::Type},
-};
+use utoipa::ToSchema;
 
-use crate::routes::fields::{Fields, whole_number};
+use crate::routes::{
+    fields::{Fields, whole_number},
+    words,
+};
 
 /// How many sets one workout may have.
 const MAX_SETS: usize = 500;
@@ -35,6 +35,7 @@ pub struct SetBody {
     #[schema(value_type = Option<u32>, minimum = 0, maximum = 20)]
     reps_in_reserve: Option<f64>,
     /// `warm_up`, `working` (when absent), `drop` or `failure`.
+    #[schema(schema_with = words::set_kind_or_null, required = false)]
     kind: Option<String>,
 }
 
@@ -98,10 +99,4 @@ pub fn instant(text: String) -> Result<DateTime<Utc>, ValueError> {
 #[expect(clippy::needless_pass_by_value, reason = "the signature of a field's parse")]
 pub fn sport(name: String) -> Result<Sport, fittrack_domain::sport::UnknownSport> {
     Sport::parse(&name)
-}
-
-/// The names of the sports, for the documentation.
-pub fn sport_schema() -> Schema {
-    let names = Sport::ALL.map(|sport| serde_json::Value::from(sport.as_str()));
-    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).into()
 }

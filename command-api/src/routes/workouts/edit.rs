@@ -27,6 +27,7 @@ use crate::{
         documentation::{CommandProblems, VersionProblems},
         fields::Fields,
         if_match::dispatch_if_match,
+        words,
     },
 };
 
@@ -37,7 +38,7 @@ use crate::{
 pub struct EditWorkoutBody {
     /// What was done; never empty.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(schema_with = words::sport, required = false)]
     sport: Patch<String>,
     /// When it began (RFC 3339); never empty.
     #[serde(default)]
@@ -85,7 +86,7 @@ pub struct EditWorkoutBody {
     notes: Patch<String>,
     /// `private`, `followers` or `public`; never empty.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(schema_with = words::visibility, required = false)]
     visibility: Patch<String>,
     /// The shoes or the bike.
     #[serde(default)]

@@ -11,7 +11,7 @@ use super::upload::FileUpload;
 use crate::{
     app::App,
     imports::{Imported, Keyed, Upload},
-    routes::{accepted::Accepted, documentation::CommandProblems},
+    routes::{accepted::Accepted, documentation::CommandProblems, words},
 };
 
 /// What is said about an upload besides the file.
@@ -20,6 +20,7 @@ use crate::{
 #[into_params(parameter_in = Query)]
 pub struct ImportQuery {
     /// `private`, `followers` or `public`; the profile's default when absent.
+    #[param(schema_with = words::visibility, required = false)]
     visibility: Option<String>,
     /// The shoes or the bike.
     #[param(format = Uuid)]

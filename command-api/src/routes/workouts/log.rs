@@ -10,7 +10,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::body::{self, SetBody, instant, sport, sport_schema};
+use super::body::{self, SetBody, instant, sport};
 use crate::{
     app::App,
     routes::{
@@ -19,7 +19,7 @@ use crate::{
         documentation::CommandProblems,
         fields::Fields,
         idempotency::command_about,
-        problems,
+        problems, words,
     },
 };
 
@@ -32,7 +32,7 @@ use crate::{
 }))]
 pub struct LogWorkoutBody {
     /// What was done.
-    #[schema(schema_with = sport_schema)]
+    #[schema(schema_with = words::sport)]
     sport: String,
     /// When it began (RFC 3339); not more than five minutes in the future.
     #[schema(value_type = String, format = DateTime)]
@@ -67,6 +67,7 @@ pub struct LogWorkoutBody {
     #[schema(max_length = 4000)]
     notes: Option<String>,
     /// `private`, `followers` or `public`; the profile's default when absent.
+    #[schema(schema_with = words::visibility_or_null, required = false)]
     visibility: Option<String>,
     /// The shoes or the bike.
     #[schema(format = Uuid)]

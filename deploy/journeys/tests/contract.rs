@@ -1,4 +1,4 @@
-//! The OpenAPI documents against the running services: schemathesis makes requests of them, right and wrong, and holds every answer
+//! The `OpenAPI` documents against the running services: schemathesis makes requests of them, right and wrong, and holds every answer
 //! against what is described. The same requests in every run; `FITTRACK_LONG=1` makes others, and more of them.
 //!
 //! One check is left out: that whatever a schema allows is accepted. What we give out ourselves (consistency tokens, cursors, keys,

@@ -25,6 +25,7 @@
 
 pub mod bodies;
 pub mod client;
+pub mod committed;
 pub mod device;
 pub mod events;
 pub mod failure;

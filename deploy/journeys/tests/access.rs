@@ -5,13 +5,13 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail loudly as the test itself does")]
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 
 use bytes::Bytes;
 use fittrack_domain::recording::{Format, synthesize, write};
 use fittrack_domain::sport::Sport;
 use fittrack_journeys::patience::until;
-use fittrack_journeys::{Api, Athlete, Call, TestStack, bodies};
+use fittrack_journeys::{Api, Athlete, Call, TestStack, bodies, committed};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -223,20 +223,6 @@ async fn each_caller_may_do_what_the_committed_list_says_and_nothing_else() {
             found.push('\n');
         }
     }
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/access/answers.txt");
-    if std::env::var_os("FITTRACK_BLESS").is_some() {
-        std::fs::write(&path, &found).unwrap();
-    }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    let differing = |one: &str, other: &str| {
-        let lines: Vec<&str> = one.lines().filter(|line| !other.lines().any(|same| same == *line)).collect();
-        lines.join("\n  ")
-    };
-    assert!(
-        found == committed,
-        "callers are answered otherwise than {} says; now:\n  {}\nsaid:\n  {}",
-        path.display(),
-        differing(&found, &committed),
-        differing(&committed, &found)
-    );
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/access/answers.txt");
+    committed::holds(&list, &found).unwrap();
 }

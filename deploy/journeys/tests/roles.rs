@@ -3,9 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail loudly as the test itself does")]
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 
-use fittrack_journeys::TestStack;
+use fittrack_journeys::{TestStack, committed};
 use fittrack_local::databases::{EVENT_STORE, IDENTITY, READ_MODELS, RECORDINGS, Role};
 use sqlx::{Connection, Executor, PgConnection};
 
@@ -61,22 +61,8 @@ async fn each_role_may_do_what_the_committed_list_says_and_nothing_else() {
             }
         }
     }
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/roles/privileges.txt");
-    if std::env::var_os("FITTRACK_BLESS").is_some() {
-        std::fs::write(&path, &found).unwrap();
-    }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    let differing = |one: &str, other: &str| {
-        let lines: Vec<&str> = one.lines().filter(|line| !other.lines().any(|same| same == *line)).collect();
-        lines.join("\n  ")
-    };
-    assert!(
-        found == committed,
-        "roles may do other things than {} says; now:\n  {}\nsaid:\n  {}",
-        path.display(),
-        differing(&found, &committed),
-        differing(&committed, &found)
-    );
+    let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/roles/privileges.txt");
+    committed::holds(&list, &found).unwrap();
 }
 
 /// The verbs a role may use on a table, each tried and rolled back.

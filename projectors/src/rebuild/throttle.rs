@@ -21,8 +21,8 @@ const LEAST: u32 = 50;
 const STEP: u32 = 100;
 /// Where somebody is to be disturbed it begins so carefully, and never takes more than this: what is left of a processor is the
 /// users', who notice late what has come too far.
-const CAREFUL: u32 = 150;
-const MOST_BESIDE_USERS: u32 = 200;
+const CAREFUL: u32 = 100;
+const MOST_BESIDE_USERS: u32 = 150;
 /// How often a task that has to wait for its turn looks again.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 

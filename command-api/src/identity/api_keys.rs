@@ -88,6 +88,9 @@ pub struct Exchanged {
     pub scope: String,
 }
 
+/// One at a time for each athlete: a statement counts what was there when it began, so it must begin after the one before.
+const TAKE_TURN: &str = "SELECT FROM accounts WHERE athlete_id = $1 FOR NO KEY UPDATE";
+
 const CREATE: &str = "
     INSERT INTO api_keys (key_id, athlete_id, key_hash, name, scopes, expires_at)
     SELECT $1, $2, $3, $4, $5, $6
@@ -139,6 +142,7 @@ impl ApiKeys {
         scopes.dedup();
         let scopes: Vec<&str> = scopes.into_iter().map(Scope::as_str).collect();
         let mut transaction = self.pool.begin().await?;
+        sqlx::query(TAKE_TURN).bind(athlete_id).execute(&mut *transaction).await?;
         let created: Option<ApiKey> = sqlx::query_as(CREATE)
             .bind(Uuid::new_v4())
             .bind(athlete_id)

@@ -131,6 +131,20 @@ async fn a_key_ends_by_itself_with_its_account_and_at_fifty() {
 }
 
 #[tokio::test]
+async fn many_keys_made_at_once_are_fifty_all_the_same() {
+    let world = World::new().await;
+    let ann = world.athlete("ann").await;
+    let made = futures::future::join_all((0..70).map(|_| makes(&ann))).await;
+    let of = |status: u16| made.iter().filter(|answer| answer.status == status).count();
+    assert_eq!((of(201), of(409)), (50, 20));
+    assert_eq!(count(&world.identity, "SELECT count(*) FROM api_keys").await, 50);
+}
+
+async fn makes(athlete: &Client) -> Answer {
+    athlete.post("/v1/account/api-keys").json(&json!({"name": "x", "scopes": ["read"]})).await
+}
+
+#[tokio::test]
 async fn what_is_no_key_to_be_is_refused_with_the_reason() {
     let world = World::new().await;
     let ann = world.athlete("ann").await;

@@ -43,7 +43,7 @@ impl ReadyFirst {
         }
         let mut none_match = headers.get_all(IF_NONE_MATCH).iter();
         let (none_match, None) = (none_match.next(), none_match.next()) else { return None };
-        let caller = self.app.verifier.remembered(headers)?.athlete_id;
+        let caller = self.app.verifier.remembered_reader(headers)?.athlete_id;
         let target = uri.path_and_query()?.as_str();
         let kept_for = |caller| self.app.cache.ready(Key { caller, target });
         let kept = kept_for(Some(caller)).or_else(|| kept_for(None))?;

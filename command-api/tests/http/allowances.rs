@@ -23,3 +23,21 @@ async fn a_command_too_many_is_refused_and_not_done() {
         ben.logs_a_run().await;
     }
 }
+
+#[tokio::test]
+async fn a_program_that_may_only_write_is_counted_for_its_athlete() {
+    let rate_limits = "write=2/1h".parse().unwrap();
+    let world = World::behind(EdgeSettings { rate_limits, ..EdgeSettings::default() }).await;
+    let ann = world.athlete("ann").await;
+    let made = ann.post("/v1/account/api-keys").json(&json!({"name": "watch", "scopes": ["write"]})).await;
+    let key = json!({"api_key": made.body["key"].as_str().unwrap()});
+    let exchanged = ann.post("/v1/account/api-keys/token").json(&key).await;
+    let program = ann.with_token(exchanged.body["access_token"].as_str().unwrap());
+    // The first makes the program's token known, as making the key did the athlete's.
+    for _ in 0..3 {
+        program.logs_a_run().await;
+    }
+    program.post("/v1/workouts").json(&run()).await.assert_problem(429, "quota-exceeded");
+    ann.post("/v1/workouts").json(&run()).await.assert_problem(429, "quota-exceeded");
+    assert_eq!(world.workouts().await, 3);
+}

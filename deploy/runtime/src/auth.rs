@@ -207,12 +207,16 @@ impl Verifier {
         self.signed_in(verified.caller)
     }
 
-    /// Who calls, where the token was verified a moment ago, is still good and may read; without waiting for anything.
+    /// Who calls, where the token was verified a moment ago and is still good, whatever it allows; without waiting for anything.
     pub fn remembered(&self, headers: &HeaderMap) -> Option<Caller> {
         let token = bearer(headers).ok()??;
         let known = self.inner.verified.get(&digest(token)).filter(|known| !known.has_expired())?;
-        let caller = self.signed_in(known.caller).ok()?;
-        caller.may(&Method::GET, "").then_some(caller)
+        self.signed_in(known.caller).ok()
+    }
+
+    /// The same, where the token allows reading.
+    pub fn remembered_reader(&self, headers: &HeaderMap) -> Option<Caller> {
+        self.remembered(headers).filter(|caller| caller.may(&Method::GET, ""))
     }
 
     /// Fetches the issuer's keys until they are known (however late the issuer starts), then every five minutes, and its ended

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admin::{self, Admin},
     check::Check,
+    erase_command::{self, Erase},
     routes, serve,
     settings::{AdminSettings, CheckSettings, MigrateSettings, RelaySettings, SETTINGS, ServeSettings},
 };
@@ -59,6 +60,9 @@ enum Command {
     /// Administrators, and what only operators do to accounts
     #[command(subcommand)]
     Admin(Admin),
+    /// Erasing accounts: ask for it, see how far it is
+    #[command(subcommand)]
+    Erase(Erase),
     /// Verify the store's invariants, and Kafka's where brokers are set; exits 1 where one is broken
     Check {
         /// Print the report as JSON
@@ -124,6 +128,7 @@ async fn dispatch(command: Command) -> Result<ExitCode, Failure> {
         Command::Migrate => migrate(&MigrateSettings::read(Source::from_env())?).await,
         Command::Keys(Keys::Generate { out }) => generate_key(&out),
         Command::Admin(what) => Ok(admin::run(what, &AdminSettings::read(Source::from_env())?.identity).await?),
+        Command::Erase(what) => Ok(erase_command::run(what, &AdminSettings::read(Source::from_env())?.identity).await?),
         Command::Check { json, topic } => check(&CheckSettings::read(Source::from_env())?, &topic, json).await,
         Command::Openapi => {
             print!("{}", routes::openapi().to_yaml()?);

@@ -89,6 +89,9 @@ pub enum DispatchError<R: std::error::Error> {
     /// The command id belongs to another request.
     #[error("the idempotency key was used for another request")]
     FingerprintMismatch,
+    /// The owner's account was erased.
+    #[error("the owner's log is closed")]
+    Erased,
     /// Others changed the stream again and again meanwhile.
     #[error("others keep changing the resource")]
     Busy,
@@ -222,6 +225,7 @@ impl Dispatcher {
                 self.store.forget::<A>(request.stream_id);
                 Err(DispatchError::Unknown)
             }
+            Err(AppendError::Closed) => Err(DispatchError::Erased),
             // A unique index said no: two partitions raced for one stream id. The next look will see who has it.
             Err(AppendError::Rejected(reason)) if reason.contains("events_stream") => Ok(Attempt::Stale),
             Err(AppendError::Rejected(reason)) if reason.contains("events_command") => Ok(Attempt::Stale),

@@ -2,7 +2,7 @@
 //!
 //! A request meets its route ([`routes`]: raw fields become values of the domain, all refusals at once), the dispatcher
 //! ([`dispatch`]: load, decide, append) and the event store ([`store`]: group commit). Who may sign in is kept by
-//! [`identity`], files from devices are taken in by [`imports`] with [`blobs`] underneath, and [`relay`] carries what was
+//! [`identity`], whoever leaves is forgotten by [`erasure`], files from devices are taken in by [`imports`] with [`blobs`] underneath, and [`relay`] carries what was
 //! stored to Kafka and goes on proving that the log is what was published. [`check`] proves a store's invariants, [`app`]
 //! puts the parts together, [`cli`] is the command line, [`admin`] what only operators do
 //! to accounts.
@@ -21,6 +21,8 @@ pub mod blobs;
 pub mod check;
 pub mod cli;
 pub mod dispatch;
+mod erase_command;
+pub mod erasure;
 pub mod identity;
 pub mod imports;
 pub mod key_file;

@@ -19,6 +19,7 @@ use crate::{
     app::{App, Foundations, Gate},
     blobs,
     dispatch::Dispatcher,
+    erasure::eraser::Eraser,
     identity::{sweeper, tokens::Tokens},
     key_file::KeyFile,
     relay::{
@@ -40,6 +41,8 @@ const IDENTITY_CONNECTIONS: u32 = 8;
 const RECORDINGS_CONNECTIONS: u32 = 4;
 const RELAY_CONNECTIONS: u32 = 4;
 const PROVER_CONNECTIONS: u32 = 1;
+/// One erasure at a time, one database at a time.
+const ERASER_CONNECTIONS: u32 = 1;
 /// Longest wait for one statement of an append or a blob.
 const LONG_STATEMENT: Duration = Duration::from_secs(30);
 
@@ -80,6 +83,17 @@ pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
         tasks: shutdown.tasks(),
         gate: gate.clone(),
     })?;
+    let eraser = settings.eraser.map(|access| {
+        Ok::<_, sqlx::Error>(Eraser {
+            identity: identity.clone(),
+            event_store: event_store.clone(),
+            recordings: recordings.clone(),
+            log: pg::pool(&access.log, eraser_pool())?,
+            read_models: pg::pool(&access.read_models, eraser_pool())?,
+            partitions: settings.partitions,
+        })
+    });
+    let eraser = eraser.transpose()?;
     for (name, pool, check) in
         [("identity database", identity, identity_check), ("recordings database", recordings.clone(), recordings_check)]
     {
@@ -104,6 +118,11 @@ pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
         if store_check.pass().await?.is_some() {
             gate.open();
             let blobs = blobs::Sweeper::new(recordings, event_store);
+            let erasing = async {
+                if let Some(eraser) = eraser {
+                    eraser.run(store_check.stop.clone()).await;
+                }
+            };
             let proving = async {
                 if let Some(prover) = prover {
                     prover.run(store_check.stop.clone()).await;
@@ -111,6 +130,7 @@ pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
             };
             tokio::join!(
                 proving,
+                erasing,
                 pg::watch(store_check.pool, store_check.check, store_check.stop.clone()),
                 sweeper::run(registration, sweeping.clone()),
                 blobs.run(sweeping),
@@ -178,6 +198,11 @@ fn prover_of(access: &RelayAccess, partitions: i32) -> Result<Prover, sqlx::Erro
 
 fn pool(name: &str, connections: u32) -> PoolSettings {
     PoolSettings::new(name).max_connections(connections)
+}
+
+/// A span of the log may take its time.
+fn eraser_pool() -> PoolSettings {
+    PoolSettings { statement_timeout: LONG_STATEMENT, ..pool("command-api-eraser", ERASER_CONNECTIONS) }
 }
 
 /// How the lanes connect.

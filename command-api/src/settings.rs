@@ -28,6 +28,18 @@ const RELAY_URL: Setting = Setting::required(
     "postgres://fittrack_relay:secret@localhost:5432/event_store",
 )
 .secret();
+const ERASER_LOG_URL: Setting = Setting::optional(
+    "FITTRACK_ERASER_LOG_URL",
+    "the event store, as the role `fittrack_eraser`; processes without it leave erasures to those that have it",
+    "postgres://fittrack_eraser:secret@localhost:5432/event_store",
+)
+.secret();
+const ERASER_READ_MODELS_URL: Setting = Setting::required(
+    "FITTRACK_ERASER_READ_MODELS_URL",
+    "the read models, as the role `fittrack_eraser`; needed wherever FITTRACK_ERASER_LOG_URL is set",
+    "postgres://fittrack_eraser:secret@localhost:5432/read_models",
+)
+.secret();
 const IDENTITY_URL: Setting = Setting::required(
     "FITTRACK_IDENTITY_URL",
     "the identity database, as the role `fittrack_command`",
@@ -93,6 +105,8 @@ pub const SETTINGS: &[Setting] = &[
     BROKERS,
     EVENT_STORE_URL,
     RELAY_URL,
+    ERASER_LOG_URL,
+    ERASER_READ_MODELS_URL,
     IDENTITY_URL,
     RECORDINGS_URL,
     SIGNING_KEY,
@@ -138,8 +152,19 @@ pub struct ServeSettings {
     pub partitions: i32,
     /// Where and how to publish; `None` without Kafka.
     pub relay: Option<RelayAccess>,
+    /// What erasing needs; `None` where other processes do it.
+    pub eraser: Option<EraserAccess>,
     /// What stands around the routes.
     pub edge: EdgeSettings,
+}
+
+/// What erasing needs.
+#[derive(Debug)]
+pub struct EraserAccess {
+    /// The event store for the eraser.
+    pub log: Secret,
+    /// The read models for the eraser.
+    pub read_models: Secret,
 }
 
 /// What publishing needs.
@@ -204,6 +229,9 @@ impl ServeSettings {
             issuer: source.optional(&TOKEN_ISSUER).unwrap_or_default(),
             audience: source.optional(&TOKEN_AUDIENCE).unwrap_or_default(),
             partitions: source.parsed(&LOG_PARTITIONS, DEFAULT_PARTITIONS),
+            eraser: source
+                .optional_secret(&ERASER_LOG_URL)
+                .map(|log| EraserAccess { log, read_models: source.secret(&ERASER_READ_MODELS_URL) }),
             relay: brokers.map(|brokers| RelayAccess { event_store: source.secret(&RELAY_URL), brokers }),
             edge: EdgeSettings::read(&mut source),
         };

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::{
-    athlete::{AthleteRegistered, ProfileUpdated},
+    athlete::{AccountErased, AthleteRegistered, ProfileUpdated},
     event_type::EventType,
     ids::AthleteId,
     measurement::MeasurementRecorded,
@@ -23,6 +23,7 @@ pub enum Event {
     WorkoutEdited(Box<WorkoutEdited>),
     WorkoutDeleted(Box<WorkoutDeleted>),
     MeasurementRecorded(Box<MeasurementRecorded>),
+    AccountErased(AccountErased),
     /// An event whose content was erased; folds pass over it.
     Redacted,
 }
@@ -86,6 +87,7 @@ impl Event {
             EventType::WorkoutEdited => Deserialize::deserialize(payload).map(Self::WorkoutEdited),
             EventType::WorkoutDeleted => Deserialize::deserialize(payload).map(Self::WorkoutDeleted),
             EventType::MeasurementRecorded => Deserialize::deserialize(payload).map(Self::MeasurementRecorded),
+            EventType::AccountErased => Deserialize::deserialize(payload).map(Self::AccountErased),
             EventType::Redacted => Ok(Self::Redacted),
         }
     }
@@ -100,6 +102,7 @@ impl Event {
             Self::WorkoutEdited(event) => Some(event.athlete_id),
             Self::WorkoutDeleted(event) => Some(event.athlete_id),
             Self::MeasurementRecorded(event) => Some(event.athlete_id),
+            Self::AccountErased(event) => Some(event.athlete_id),
             Self::Redacted => None,
         }
     }

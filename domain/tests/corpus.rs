@@ -61,7 +61,9 @@ fn every_event_ever_stored_is_read_by_those_downstream() {
 fn every_event_ever_stored_is_read_by_the_aggregates_it_belongs_to() {
     for sample in corpus() {
         match EventType::parse(&sample.event_type).unwrap() {
-            EventType::AthleteRegistered | EventType::ProfileUpdated => assert_read_by::<Athlete>(&sample),
+            EventType::AthleteRegistered | EventType::ProfileUpdated | EventType::AccountErased => {
+                assert_read_by::<Athlete>(&sample);
+            }
             EventType::WorkoutLogged
             | EventType::WorkoutImported
             | EventType::WorkoutEdited

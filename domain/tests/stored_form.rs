@@ -13,7 +13,7 @@ use std::{fs, path::PathBuf};
 use chrono::NaiveDate;
 use cqrs_es::DomainEvent;
 use fittrack_domain::{
-    athlete::{AthleteEvent, AthleteRegistered, Profile, ProfileUpdated, Sex, Units},
+    athlete::{AccountErased, AthleteEvent, AthleteRegistered, Profile, ProfileUpdated, Sex, Units},
     event::{DecodeError, Event},
     measurement::{MeasuredValue, MeasurementEvent, MeasurementKind, MeasurementRecorded},
     sport::Sport,
@@ -149,6 +149,7 @@ fn assert_athlete_event_stored(event: &AthleteEvent, variant: &str) {
     let downstream = match event.clone() {
         AthleteEvent::AthleteRegistered(event) => Event::AthleteRegistered(Box::new(event)),
         AthleteEvent::ProfileUpdated(event) => Event::ProfileUpdated(Box::new(event)),
+        AthleteEvent::AccountErased(event) => Event::AccountErased(event),
         AthleteEvent::Redacted => Event::Redacted,
     };
     assert_stored(event, variant, &downstream);
@@ -182,6 +183,11 @@ fn profile_updated_version_1() {
     let updated = |profile| AthleteEvent::ProfileUpdated(ProfileUpdated { athlete_id: me(), profile });
     assert_athlete_event_stored(&updated(full_profile()), "");
     assert_athlete_event_stored(&updated(new_profile()), ".bare");
+}
+
+#[test]
+fn account_erased_version_1() {
+    assert_athlete_event_stored(&AthleteEvent::AccountErased(AccountErased { athlete_id: me() }), "");
 }
 
 #[test]

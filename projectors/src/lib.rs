@@ -40,6 +40,7 @@ pub mod audit;
 pub mod builds;
 pub mod checkpoint;
 pub mod cli;
+mod erasure;
 pub mod event_log;
 pub mod explain;
 pub mod feeder;

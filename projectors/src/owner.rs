@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     audit::{self, Action, Operator, Subject},
-    builds, event_log,
+    builds, erasure, event_log,
     notices::Notices,
     parking::{RefoldError, sql},
     registry::Built,
@@ -90,6 +90,9 @@ pub async fn rebuild(
         built.refold(&mut transaction, &page).await.map_err(RefoldError::from)?;
         events += i64::try_from(page.len()).unwrap_or(i64::MAX);
     }
+    if pages.is_erased {
+        clear(&mut transaction, built, owner_id).await?;
+    }
     let after = contents(&mut transaction, built, owner_id).await?;
     let rebuilt = Rebuilt { events, before, after };
     let Mode::Replace(operator, notices) = mode else {
@@ -151,6 +154,8 @@ pub(crate) struct Pages {
     pub after: i64,
     /// The last position to be read.
     pub upto: i64,
+    /// Whether the owner was found to have left.
+    pub is_erased: bool,
 }
 
 const OF_OWNER: &str = "
@@ -170,7 +175,7 @@ impl Pages {
         let fenced = sql::fence(transaction, &built.worker(), &[partition]).await?;
         let never_ran = || OwnerError::NeverRan(built.worker(), partition);
         let (_, upto) = fenced.first().copied().ok_or_else(never_ran)?;
-        Ok(Self { partition, owner_id, after: 0, upto })
+        Ok(Self { partition, owner_id, after: 0, upto, is_erased: false })
     }
 
     /// The events of the next span, which may be none; `None` at the end.
@@ -186,6 +191,7 @@ impl Pages {
             .bind(self.owner_id)
             .fetch_all(store)
             .await?;
+        self.is_erased |= events.iter().any(|event| erasure::is_farewell(&event.event_type));
         events.retain(|event| built.wants(&event.event_type));
         self.after = end;
         Ok(Some(events))

@@ -6,7 +6,7 @@
 //! optional ones. Nothing else about a version changes once it is committed: each of its schemas reads what the others
 //! wrote, which `schemas/tests/` holds every change to. The files of older versions stay as they were.
 use fittrack_domain::{
-    athlete::{AthleteRegistered, ProfileUpdated},
+    athlete::{AccountErased, AthleteRegistered, ProfileUpdated},
     event_type::EventType,
     measurement::MeasurementRecorded,
     workout::{WorkoutDeleted, WorkoutEdited, WorkoutImported, WorkoutLogged},
@@ -50,6 +50,7 @@ fn schema_of(event_type: EventType) -> EventSchema {
         EventType::WorkoutEdited => payload::<WorkoutEdited>(),
         EventType::WorkoutDeleted => payload::<WorkoutDeleted>(),
         EventType::MeasurementRecorded => payload::<MeasurementRecorded>(),
+        EventType::AccountErased => payload::<AccountErased>(),
         EventType::Redacted => redacted(),
     };
     finish(event_type.as_str(), event_type.newest_version(), schema)

@@ -13,7 +13,7 @@ pub struct Account {
     pub athlete_id: Uuid,
     /// Argon2id, PHC string.
     pub password_hash: String,
-    /// `pending`, `active` or `disabled`.
+    /// `pending`, `active`, `disabled` or `erasing`.
     pub status: String,
     /// Of `athlete_registered`.
     pub command_id: Uuid,
@@ -137,6 +137,19 @@ pub async fn change_password(
         .execute(connection)
         .await?;
     Ok(changed.rows_affected() == 1)
+}
+
+const IS_UNCHANGED: &str = "
+    SELECT FROM accounts WHERE athlete_id = $1 AND password_changes = $2 AND status = 'active' FOR UPDATE";
+
+/// Whether the account still has the password it had, and may sign in; locks it until the end of the transaction.
+pub async fn is_unchanged(connection: &mut PgConnection, account: &Account) -> Result<bool, sqlx::Error> {
+    let found = sqlx::query(IS_UNCHANGED)
+        .bind(account.athlete_id)
+        .bind(account.password_changes)
+        .fetch_optional(connection)
+        .await?;
+    Ok(found.is_some())
 }
 
 const REHASH: &str = "UPDATE accounts SET password_hash = $3 WHERE athlete_id = $1 AND password_hash = $2";

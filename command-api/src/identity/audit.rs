@@ -17,6 +17,10 @@ pub enum AuditEvent {
     UserCreated,
     /// Somebody tried to register an address that has an account.
     UserCreateFail,
+    /// An account was closed for good; its erasure is on its way.
+    UserDeleted,
+    /// Somebody tried to close it without knowing its password.
+    UserDeleteFail,
     /// Somebody signed in.
     LoginSuccess,
     /// Somebody tried to.
@@ -45,6 +49,8 @@ impl AuditEvent {
         match self {
             Self::UserCreated => "user_created",
             Self::UserCreateFail => "user_create_fail",
+            Self::UserDeleted => "user_deleted",
+            Self::UserDeleteFail => "user_delete_fail",
             Self::LoginSuccess => "authn_login_success",
             Self::LoginFail => "authn_login_fail",
             Self::LoginLock => "authn_login_lock",

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod decoys;
 pub mod email;
 pub mod ended;
+mod leaving;
 pub mod password_change;
 pub mod passwords;
 pub mod registration;

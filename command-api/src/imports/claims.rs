@@ -72,6 +72,9 @@ pub enum ClaimError {
     /// Another file of the same activity is under way.
     #[error("another file of the same activity is under way")]
     Busy,
+    /// The athlete's account was erased.
+    #[error("the account was erased")]
+    Erased,
     /// The database failed.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
@@ -81,7 +84,10 @@ pub enum ClaimError {
 pub async fn claim(pool: &PgPool, athlete_id: AthleteId, file: &[Candidate]) -> Result<Vec<Claim>, ClaimError> {
     let mut connection = pool.acquire().await?;
     let mut transaction = connection.begin().await?;
-    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock_of(athlete_id)).execute(&mut *transaction).await?;
+    lock(&mut transaction, athlete_id).await?;
+    if sqlx::query_scalar(IS_ERASED).bind(athlete_id.0).fetch_one(&mut *transaction).await? {
+        return Err(ClaimError::Erased);
+    }
     let mut claims = Vec::with_capacity(file.len());
     let mut taken = Vec::with_capacity(file.len());
     for candidate in file {
@@ -230,6 +236,54 @@ async fn delete(
 /// Removes the claim of a deleted workout; where there is none, nothing happens.
 pub async fn remove(pool: &PgPool, athlete_id: AthleteId, workout_id: WorkoutId) -> Result<(), sqlx::Error> {
     sqlx::query(DELETE).bind(athlete_id.0).bind(workout_id.0).execute(pool).await.map(|_| ())
+}
+
+/// A blob that a claim of an athlete names.
+#[derive(Debug, Clone, FromRow)]
+pub struct NamedBlob {
+    /// The claimed workout.
+    pub workout_id: Uuid,
+    /// The file or its samples.
+    pub sha256: Vec<u8>,
+    /// Whether a claim of somebody else names it as well.
+    pub is_shared: bool,
+}
+
+const OF_ATHLETE: &str = "
+    SELECT c.workout_id, blob.sha256,
+           EXISTS (SELECT FROM import_claims o WHERE o.original_sha256 = blob.sha256 AND o.athlete_id <> $1)
+           OR EXISTS (SELECT FROM import_claims o WHERE o.recording_sha256 = blob.sha256 AND o.athlete_id <> $1) AS is_shared
+    FROM (SELECT workout_id, original_sha256, recording_sha256 FROM import_claims
+          WHERE athlete_id = $1 ORDER BY workout_id LIMIT $2) c
+    CROSS JOIN LATERAL (VALUES (c.original_sha256), (c.recording_sha256)) AS blob (sha256)
+    ORDER BY c.workout_id";
+
+/// The blobs that the first so many claims of an athlete name.
+pub async fn of_athlete(pool: &PgPool, athlete_id: AthleteId, claims: i64) -> Result<Vec<NamedBlob>, sqlx::Error> {
+    sqlx::query_as(OF_ATHLETE).bind(athlete_id.0).bind(claims).fetch_all(pool).await
+}
+
+const DELETE_ALL: &str = "DELETE FROM import_claims WHERE athlete_id = $1 AND workout_id = ANY($2)";
+
+/// Removes these claims of an athlete; how many there were.
+pub async fn remove_all(pool: &PgPool, athlete_id: AthleteId, workouts: &[Uuid]) -> Result<i64, sqlx::Error> {
+    let deleted = sqlx::query(DELETE_ALL).bind(athlete_id.0).bind(workouts).execute(pool).await?;
+    Ok(deleted.rows_affected().cast_signed())
+}
+
+/// Returns when no transaction that began before is claiming anything for the athlete: one that begins now sees whether their log
+/// is closed.
+pub async fn wait_for_those_under_way(pool: &PgPool, athlete_id: AthleteId) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    lock(&mut transaction, athlete_id).await?;
+    transaction.commit().await
+}
+
+const IS_ERASED: &str = "SELECT EXISTS (SELECT FROM erased_owners WHERE owner_id = $1)";
+
+/// One at a time for each athlete, until the end of the transaction.
+async fn lock(transaction: &mut PgConnection, athlete_id: AthleteId) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT pg_advisory_xact_lock($1)").bind(lock_of(athlete_id)).execute(transaction).await.map(|_| ())
 }
 
 /// The athlete's number among advisory locks; the append's locks are of the two-number kind and cannot meet these.

@@ -85,6 +85,9 @@ pub enum ImportError {
     /// The same activity is being imported from another file.
     #[error("the same activity is being imported from another file")]
     Busy,
+    /// The athlete's account was erased.
+    #[error("the account was erased")]
+    Erased,
     /// The idempotency key belongs to another request.
     #[error("the idempotency key was used for another request")]
     KeyReused,
@@ -254,6 +257,7 @@ impl From<ClaimError> for ImportError {
     fn from(error: ClaimError) -> Self {
         match error {
             ClaimError::Busy => Self::Busy,
+            ClaimError::Erased => Self::Erased,
             ClaimError::Database(error) => Self::Database(error),
         }
     }

@@ -29,7 +29,8 @@ use crate::app::App;
 /// Every route of this service, with the class its requests are counted in.
 fn table() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(documentation::frame())
-        .routes(limited(Class::Auth, routes!(account::register::register_athlete)))
+        .routes(limited(Class::Auth, routes!(account::register::register_athlete, account::erase::erase_account)))
+        .routes(limited(Class::Read, routes!(account::erasure::show_erasure)))
         .routes(limited(Class::Auth, routes!(account::password::change_password)))
         .routes(limited(Class::Auth, routes!(account::first_password::set_first_password)))
         .routes(limited(Class::Auth, routes!(account::sessions::log_in)))

@@ -83,6 +83,7 @@ pub fn of_dispatch<R: Refusal>(error: DispatchError<R>) -> Problem {
         DispatchError::FingerprintMismatch => {
             Problem::idempotency_key_reused("this `Idempotency-Key` was used for a different request")
         }
+        DispatchError::Erased => account_is_gone(),
         DispatchError::Busy => Problem::conflict("others keep changing it at this moment; try again"),
         DispatchError::Overloaded => Problem::unavailable("too many commands are waiting to be stored", RETRY_AFTER),
         DispatchError::Unknown => Problem::unavailable(
@@ -93,6 +94,11 @@ pub fn of_dispatch<R: Refusal>(error: DispatchError<R>) -> Problem {
             Problem::unavailable("the event store cannot be reached; nothing was stored", RETRY_AFTER).with_cause(cause)
         }
     }
+}
+
+/// What is answered to a token whose account was erased a moment ago.
+fn account_is_gone() -> Problem {
+    Problem::invalid_token("the athlete of this token is gone")
 }
 
 /// What the client is told when the store could not be read.
@@ -152,6 +158,7 @@ impl From<ImportError> for Problem {
                 Self::conflict("the same activity is being imported from another file; try again later")
                     .retry_after(Duration::from_secs(5))
             }
+            ImportError::Erased => account_is_gone(),
             ImportError::KeyReused => of_dispatch::<WorkoutRefusal>(DispatchError::FingerprintMismatch),
             ImportError::Dispatch(error) => of_dispatch(error),
             ImportError::Load(error) => of_load(error),

@@ -27,6 +27,8 @@ const BATCH_BYTES: usize = 1024 * 1024;
 const RESOLVE_FOR: Duration = Duration::from_secs(5);
 /// How long one attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// What `append_events` says of an owner whose account was erased.
+const LOG_IS_CLOSED: &str = "FT001";
 
 /// Why an append has no outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +42,9 @@ pub enum AppendError {
     /// The connection broke during COMMIT and the outcome could not be looked up in time.
     #[error("the event store did not say whether it stored the command")]
     Unknown,
+    /// The owner's log is closed for good: the account was erased. Nothing was stored.
+    #[error("the owner's log is closed")]
+    Closed,
     /// The database refuses this very append; nothing was stored.
     #[error("the event store refused the append: {0}")]
     Rejected(String),
@@ -127,11 +132,11 @@ impl LaneWorker {
         let appends: Vec<&Append> = batch.iter().map(|waiting| &waiting.append).collect();
         match self.append_resolving(&appends).await {
             Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
-            Err(AppendError::Rejected(reason)) if appends.len() == 1 => vec![Err(AppendError::Rejected(reason))],
-            // One of them is poison, or two of them collide on a stream across partitions: each on its own then.
-            Err(AppendError::Rejected(reason)) => {
+            Err(error @ (AppendError::Rejected(_) | AppendError::Closed)) if appends.len() == 1 => vec![Err(error)],
+            // One of them is poison or too late, or two of them collide on a stream across partitions: each on its own then.
+            Err(error @ (AppendError::Rejected(_) | AppendError::Closed)) => {
                 tracing::warn!(
-                    reason,
+                    %error,
                     appends = appends.len(),
                     "a batch was refused; storing each of its appends alone"
                 );
@@ -173,7 +178,10 @@ impl LaneWorker {
                         sent_at.get_or_insert_with(Instant::now);
                         continue;
                     }
-                    return Err(AppendError::Rejected(error.to_string()));
+                    return Err(match error.code().as_deref() {
+                        Some(LOG_IS_CLOSED) => AppendError::Closed,
+                        _ => AppendError::Rejected(error.to_string()),
+                    });
                 }
                 Err(error) => {
                     tracing::warn!(%error, appends = appends.len(), "the connection broke during an append; asking again");
@@ -243,6 +251,7 @@ fn count(answer: &Answer) {
         Err(AppendError::Overloaded) => "overloaded",
         Err(AppendError::Unavailable) => "unavailable",
         Err(AppendError::Unknown) => "unknown",
+        Err(AppendError::Closed) => "closed",
         Err(AppendError::Rejected(_)) => "rejected",
     };
     counter!("fittrack_appends_total", "outcome" => outcome).increment(1);

@@ -61,6 +61,11 @@ impl Model {
             "measurement_recorded" => {
                 self.measurements.insert(Measured::of(row), Measurement::of(row));
             }
+            "account_erased" => {
+                self.workouts.retain(|_, workout| workout.athlete_id != id);
+                self.measurements.retain(|measured, _| measured.athlete_id != id);
+                self.profiles.remove(&id);
+            }
             _ => {}
         }
     }

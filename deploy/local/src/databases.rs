@@ -23,10 +23,11 @@ pub enum Role {
     Relay,
     Projector,
     Query,
+    Eraser,
 }
 
 impl Role {
-    pub const ALL: [Self; 4] = [Self::Command, Self::Relay, Self::Projector, Self::Query];
+    pub const ALL: [Self; 5] = [Self::Command, Self::Relay, Self::Projector, Self::Query, Self::Eraser];
 
     /// Its name in Postgres.
     pub fn name(self) -> &'static str {
@@ -35,6 +36,7 @@ impl Role {
             Self::Relay => "fittrack_relay",
             Self::Projector => "fittrack_projector",
             Self::Query => "fittrack_query",
+            Self::Eraser => "fittrack_eraser",
         }
     }
 
@@ -45,6 +47,7 @@ impl Role {
             Self::Relay => &secrets.relay,
             Self::Projector => &secrets.projector,
             Self::Query => &secrets.query,
+            Self::Eraser => &secrets.eraser,
         }
     }
 }
@@ -147,6 +150,7 @@ mod tests {
             relay: "r0".into(),
             projector: "p0".into(),
             query: "q0".into(),
+            eraser: "e0".into(),
         };
         let administrator = "postgres://postgres:pw@db.example:5433/postgres?sslmode=require";
         assert_eq!(

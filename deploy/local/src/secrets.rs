@@ -18,6 +18,9 @@ pub struct Secrets {
     pub relay: String,
     pub projector: String,
     pub query: String,
+    /// Younger than the others: a stack from before it has none until it is started again.
+    #[serde(default)]
+    pub eraser: String,
 }
 
 impl Secrets {
@@ -28,7 +31,13 @@ impl Secrets {
     pub fn load_or_make(folder: &Path) -> Result<Self> {
         let path = folder.join("secrets.json");
         if let Ok(text) = fs::read_to_string(&path) {
-            return serde_json::from_str(&text).while_doing(|| format!("understand {}", path.display()));
+            let mut secrets: Self =
+                serde_json::from_str(&text).while_doing(|| format!("understand {}", path.display()))?;
+            if secrets.eraser.is_empty() {
+                secrets.eraser = password();
+                secrets.write(&path)?;
+            }
+            return Ok(secrets);
         }
         let secrets = Self {
             administrator: password(),
@@ -36,10 +45,15 @@ impl Secrets {
             relay: password(),
             projector: password(),
             query: password(),
+            eraser: password(),
         };
-        let text = serde_json::to_string_pretty(&secrets).while_doing(|| "write down passwords")?;
-        write_private(&path, &text)?;
+        secrets.write(&path)?;
         Ok(secrets)
+    }
+
+    fn write(&self, path: &Path) -> Result<()> {
+        let text = serde_json::to_string_pretty(self).while_doing(|| "write down passwords")?;
+        write_private(path, &text)
     }
 }
 

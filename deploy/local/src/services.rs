@@ -118,6 +118,8 @@ impl Surroundings<'_> {
             Service::CommandApi => settings.extend([
                 ("FITTRACK_EVENT_STORE_URL", url(EVENT_STORE, Role::Command)?),
                 ("FITTRACK_RELAY_URL", url(EVENT_STORE, Role::Relay)?),
+                ("FITTRACK_ERASER_LOG_URL", url(EVENT_STORE, Role::Eraser)?),
+                ("FITTRACK_ERASER_READ_MODELS_URL", url(READ_MODELS, Role::Eraser)?),
                 ("FITTRACK_IDENTITY_URL", url(IDENTITY, Role::Command)?),
                 ("FITTRACK_RECORDINGS_URL", url(RECORDINGS, Role::Command)?),
                 ("FITTRACK_SIGNING_KEY_FILE", self.folder.join("signing-key.pem").display().to_string()),

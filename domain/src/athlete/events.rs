@@ -17,6 +17,8 @@ pub enum AthleteEvent {
     AthleteRegistered(AthleteRegistered),
     /// Changed the profile.
     ProfileUpdated(ProfileUpdated),
+    /// Left, and everything of theirs is erased.
+    AccountErased(AccountErased),
     /// What stood here was erased with its owner.
     Redacted,
 }
@@ -37,6 +39,14 @@ pub struct ProfileUpdated {
     pub athlete_id: AthleteId,
     /// The whole profile after the change.
     pub profile: Profile,
+}
+
+/// The athlete left. It is the last event of their log, every earlier one is redacted, and read models drop what they have of them.
+/// No command decides it: the event store itself appends it (`schemas/event-store/0006_erasure.sql`) in the step that closes the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AccountErased {
+    /// Who left.
+    pub athlete_id: AthleteId,
 }
 
 /// Who an athlete is to others, and their defaults.
@@ -93,6 +103,7 @@ impl AthleteEvent {
         match self {
             Self::AthleteRegistered(_) => EventType::AthleteRegistered,
             Self::ProfileUpdated(_) => EventType::ProfileUpdated,
+            Self::AccountErased(_) => EventType::AccountErased,
             Self::Redacted => EventType::Redacted,
         }
     }

@@ -12,7 +12,7 @@ use crate::aggregate::{Context, handle_by_deciding};
 
 pub use commands::{AthleteCommand, RegisterAthlete, UpdateProfile};
 pub use error::AthleteRefusal;
-pub use events::{AthleteEvent, AthleteRegistered, Profile, ProfileUpdated, Sex, Units};
+pub use events::{AccountErased, AthleteEvent, AthleteRegistered, Profile, ProfileUpdated, Sex, Units};
 
 /// The athlete's state: nothing before registration, the profile after it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ impl Aggregate for Athlete {
         match event {
             AthleteEvent::AthleteRegistered(registered) => self.profile = Some(registered.profile),
             AthleteEvent::ProfileUpdated(updated) => self.profile = Some(updated.profile),
-            AthleteEvent::Redacted => self.profile = None,
+            AthleteEvent::AccountErased(_) | AthleteEvent::Redacted => self.profile = None,
         }
     }
 }

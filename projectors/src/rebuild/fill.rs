@@ -4,6 +4,7 @@
 //! What cannot be done so is left to the ordinary runner, which goes on from the checkpoint once the indexes are there: what
 //! comes behind a poisoned event (the runner parks it), and what is left when the rows outgrow the memory they may take.
 use std::{
+    collections::HashSet,
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
@@ -15,10 +16,12 @@ use futures::{FutureExt, TryStreamExt, future::BoxFuture};
 use sqlx::{Connection, PgConnection, PgPool, Row, postgres::PgRow};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::throttle::Throttle;
 use crate::{
     checkpoint::{self, Advance},
+    erasure,
     parking::Failure,
     projection::{FoldError, Moment, Projection},
     projections::{HEADER, TRAILER},
@@ -144,6 +147,10 @@ pub fn partition<P: Projection>(fill: Fill, stop: CancellationToken) -> BoxFutur
 /// What a span of history comes to.
 pub(super) struct Folded<C> {
     pub changes: C,
+    /// Whose events were folded.
+    owners: HashSet<Uuid>,
+    /// Those of them who have left: read before the store forgot them.
+    erased: Vec<Uuid>,
     /// How far it came, with the proof of it (of a span from the beginning).
     pub mark: Mark,
     pub as_of: Option<DateTime<Utc>>,
@@ -198,6 +205,8 @@ impl<P: Projection> Folding<P> {
     fn after(position: i64) -> Self {
         let folded = Folded {
             changes: P::Changes::default(),
+            owners: HashSet::new(),
+            erased: vec![],
             mark: Mark { position, ..Mark::default() },
             as_of: None,
             poison: None,
@@ -221,10 +230,10 @@ impl<P: Projection> Folding<P> {
             let (event_type, event_version) = (event_type.to_owned(), event_version.to_owned());
             return Err(Halt::UnknownEvent { event_type, event_version, partition: fill.partition, position }.into());
         }
-        if P::wants(event_type) {
+        if P::wants(event_type) || erasure::is_farewell(event_type) {
             let moment = Moment { sequence: row.try_get(3)?, occurred_at: row.try_get(4)? };
             let payload = row.try_get_raw(7)?.as_bytes().map_err(sqlx::Error::Decode)?;
-            if let Err(error) = fold_one::<P>(&mut folded.changes, moment, (event_type, event_version, payload)) {
+            if let Err(error) = folded.fold::<P>(moment, (event_type, event_version, payload)) {
                 folded.poison = Some((position, error.to_string()));
                 return Ok(());
             }
@@ -236,14 +245,23 @@ impl<P: Projection> Folding<P> {
     }
 }
 
-fn fold_one<P: Projection>(
-    changes: &mut P::Changes,
-    moment: Moment,
-    (event_type, event_version, payload): (&str, &str, &[u8]),
-) -> Result<(), FoldError> {
-    let event = Event::decode(event_type, event_version, payload)?;
-    catch_unwind(AssertUnwindSafe(|| P::fold(changes, moment, event)))
-        .map_err(|panic| FoldError::Panicked(batch::panic_text(&*panic)))?
+impl<C> Folded<C> {
+    fn fold<P: Projection<Changes = C>>(
+        &mut self,
+        moment: Moment,
+        (event_type, event_version, payload): (&str, &str, &[u8]),
+    ) -> Result<(), FoldError> {
+        let event = Event::decode(event_type, event_version, payload)?;
+        match (&event, event.athlete_id()) {
+            (Event::AccountErased(_), Some(owner)) => {
+                self.erased.extend(self.owners.get(&owner.0));
+                return Ok(());
+            }
+            (_, owner) => self.owners.extend(owner.map(|owner| owner.0)),
+        }
+        catch_unwind(AssertUnwindSafe(|| P::fold(&mut self.changes, moment, event)))
+            .map_err(|panic| FoldError::Panicked(batch::panic_text(&*panic)))?
+    }
 }
 
 enum WriteError {
@@ -278,7 +296,10 @@ async fn write<P: Projection>(fill: &Fill, folded: &Folded<P::Changes>) -> Resul
     if !checkpoint::advance(&mut transaction, &fill.build.worker(), &[step]).await? {
         return Err(WriteError::Fill(FillError::Fenced));
     }
-    let rows = copy::<P>(&mut transaction, fill, &folded.changes).await?;
+    let mut rows = copy::<P>(&mut transaction, fill, &folded.changes).await?;
+    if !folded.erased.is_empty() {
+        rows -= erasure::delete_rows(&mut transaction, fill.build, &folded.erased).await?;
+    }
     transaction.commit().await?;
     Ok(rows)
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::{
     checkpoint::Advance,
+    erasure,
     parking::Parked,
     projection::{FoldError, Projection},
     source::Delivered,
@@ -53,6 +54,8 @@ pub struct Batch {
     pub events: Vec<StoredEvent>,
     /// Of owners who are parked already: they wait behind.
     pub waiting: Vec<Parked>,
+    /// Owners who left: nothing of them stays, parked events included.
+    pub erased: Vec<Uuid>,
     /// How far the batch goes in each partition.
     pub steps: BTreeMap<i32, Advance>,
     /// How many events it covers, ignored ones included.
@@ -75,6 +78,13 @@ impl Batch {
         step.next_offset = next_offset.or(step.next_offset);
         step.as_of = step.as_of.max(event.recorded_at);
         self.covered += 1;
+        if erasure::is_farewell(&event.event_type) {
+            // The last event of its owner: what came before need not be written first.
+            self.events.retain(|earlier| earlier.owner_id != event.owner_id);
+            self.waiting.retain(|earlier| earlier.event.owner_id != event.owner_id);
+            self.erased.push(event.owner_id);
+            return;
+        }
         if !P::wants(&event.event_type) {
             return;
         }
@@ -111,7 +121,8 @@ impl Batch {
 
     /// Whose rows the batch may change; `None` where they are too many to name.
     pub fn owners(&self) -> Option<Vec<Uuid>> {
-        let owners: HashSet<Uuid> = self.events.iter().map(|event| event.owner_id).collect();
+        let owners = self.events.iter().map(|event| event.owner_id).chain(self.erased.iter().copied());
+        let owners: HashSet<Uuid> = owners.collect();
         (owners.len() <= ChangeNotice::MAX_OWNERS).then(|| owners.into_iter().collect())
     }
 

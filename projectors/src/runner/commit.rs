@@ -15,7 +15,7 @@ use super::{
     batch::{self, Batch},
 };
 use crate::{
-    checkpoint,
+    checkpoint, erasure,
     notices::notice,
     parking::{self, Failure, Parked, isolate},
     projection::Projection,
@@ -99,6 +99,7 @@ impl<P: Projection, S: Source> Runner<P, S> {
         }
         parking::sql::insert(&mut transaction, &self.worker, &parked).await?;
         parking::sql::insert(&mut transaction, &self.worker, &batch.waiting).await?;
+        erasure::erase(&mut transaction, self.parts.build, &batch.erased).await?;
         transaction.commit().await?;
         Ok(parked)
     }
@@ -109,6 +110,9 @@ impl<P: Projection, S: Source> Runner<P, S> {
             if let Some(held) = self.held.get_mut(&step.partition) {
                 held.mark = step.to;
             }
+        }
+        for held in self.held.values_mut() {
+            held.parked.retain(|owner| !batch.erased.contains(owner));
         }
         for Parked { event, .. } in parked {
             if let Some(held) = self.held.get_mut(&event.partition) {
@@ -149,6 +153,7 @@ async fn commit_whole<P: Projection>(build: Build, connection: &mut PgConnection
         P::write(&mut transaction, build, &changes).await?;
     }
     parking::sql::insert(&mut transaction, worker, &batch.waiting).await?;
+    erasure::erase(&mut transaction, build, &batch.erased).await?;
     // Whether it was committed is not known here; the next session reads the checkpoint and sees.
     transaction.commit().await.map_err(Failure::Database)?;
     Ok(())

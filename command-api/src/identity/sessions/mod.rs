@@ -70,6 +70,8 @@ pub enum EndedBy {
     TooMany,
     /// An administrator.
     Administrator,
+    /// The account was erased.
+    Erasure,
 }
 
 impl EndedBy {
@@ -81,6 +83,7 @@ impl EndedBy {
             Self::TokenReuse => "token_reuse",
             Self::TooMany => "too_many",
             Self::Administrator => "administrator",
+            Self::Erasure => "erasure",
         }
     }
 }

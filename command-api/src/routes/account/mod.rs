@@ -1,6 +1,8 @@
 //! Accounts: registering, signing in and out, passwords, and by what others check who is signed in.
 pub mod api_keys;
 pub mod end_session;
+pub mod erase;
+pub mod erasure;
 pub mod first_password;
 pub mod jwks;
 mod origin;

@@ -1,0 +1,112 @@
+//! Every place an account leaves something in, and the statements that remove it. Each may run again after a crash: what is gone
+//! stays gone. A number is exact but where a crash came between removing files and noting it: those are missing from it.
+use chrono::{DateTime, Utc};
+use fittrack_domain::ids::AthleteId;
+use sqlx::{FromRow, PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::Removed;
+use crate::imports::claims;
+
+/// Positions of the log that one statement looks at.
+pub const SPAN: i64 = 20_000;
+/// Claims whose blobs are removed in one go.
+const PAGE: i64 = 200;
+
+const CLOSE_LOG: &str = "SELECT close_log($1, $2, $3)";
+
+/// Closes the athlete's log, as the role `fittrack_eraser`; the position of its last event.
+pub async fn close_log(
+    eraser: &PgPool,
+    athlete_id: Uuid,
+    partition: i32,
+    erasure_id: Uuid,
+) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(CLOSE_LOG).bind(athlete_id).bind(partition).bind(erasure_id).fetch_one(eraser).await
+}
+
+const REDACT: &str = "SELECT redact_events($1, $2, $3, $4)";
+
+/// Takes the content from the athlete's events of a span of the log; how many there are without content in it.
+pub async fn redact_events(
+    eraser: &PgPool,
+    athlete_id: Uuid,
+    partition: i32,
+    after: i64,
+    upto: i64,
+) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(REDACT).bind(athlete_id).bind(partition).bind(after).bind(upto).fetch_one(eraser).await
+}
+
+const REMOVE_BLOBS: &str = "DELETE FROM blobs WHERE sha256 = ANY($1) AND stored_at < $2 RETURNING kind";
+const NOW: &str = "SELECT clock_timestamp()";
+
+/// Removes the next of the athlete's files and samples, then the claims that name them; `false` when there are none. A file that
+/// somebody else has imported as well stays theirs: their claim is seen, or their import makes it younger than our look.
+pub async fn remove_blobs(
+    event_store: &PgPool,
+    recordings: &PgPool,
+    athlete_id: AthleteId,
+    removed: &mut Removed,
+) -> Result<bool, sqlx::Error> {
+    let looked_at: DateTime<Utc> = sqlx::query_scalar(NOW).fetch_one(recordings).await?;
+    let page = claims::of_athlete(event_store, athlete_id, PAGE).await?;
+    if page.is_empty() {
+        return Ok(false);
+    }
+    let own: Vec<Vec<u8>> = page.iter().filter(|blob| !blob.is_shared).map(|blob| blob.sha256.clone()).collect();
+    let kinds: Vec<String> = sqlx::query_scalar(REMOVE_BLOBS).bind(&own).bind(looked_at).fetch_all(recordings).await?;
+    for kind in kinds {
+        *removed.entry(format!("recordings.{kind}s")).or_default() += 1;
+    }
+    let mut workouts: Vec<Uuid> = page.iter().map(|blob| blob.workout_id).collect();
+    workouts.dedup();
+    *removed.entry("event_store.import_claims".to_owned()).or_default() +=
+        claims::remove_all(event_store, athlete_id, &workouts).await?;
+    Ok(true)
+}
+
+const REMOVE_REFRESH_TOKENS: &str =
+    "DELETE FROM refresh_tokens WHERE session_id IN (SELECT session_id FROM sessions WHERE athlete_id = $1)";
+/// The ids are announced until no token of theirs is good; then the sweeper removes the rows.
+const FORGET_CLIENTS: &str = "UPDATE sessions SET user_agent = NULL WHERE athlete_id = $1";
+const FORGET_KEYS: &str = "UPDATE api_keys SET name = 'erased' WHERE athlete_id = $1";
+const REMOVE_ACCOUNT: &str = "DELETE FROM accounts WHERE athlete_id = $1";
+
+/// Removes address, password and tokens, and what clients and keys were called; in the caller's transaction.
+pub async fn remove_account(
+    identity: &mut PgConnection,
+    athlete_id: Uuid,
+    removed: &mut Removed,
+) -> Result<(), sqlx::Error> {
+    for (thing, statement) in [
+        ("refresh_tokens", REMOVE_REFRESH_TOKENS),
+        ("sessions", FORGET_CLIENTS),
+        ("api_keys", FORGET_KEYS),
+        ("accounts", REMOVE_ACCOUNT),
+    ] {
+        let done = sqlx::query(statement).bind(athlete_id).execute(&mut *identity).await?;
+        *removed.entry(format!("identity.{thing}")).or_default() += done.rows_affected().cast_signed();
+    }
+    Ok(())
+}
+
+/// What one build of a read model has of somebody.
+#[derive(Debug, Clone, FromRow)]
+pub struct Left {
+    /// The build.
+    pub worker: String,
+    /// How far it is in the log.
+    pub position: i64,
+    /// Its rows.
+    pub rows: i64,
+    /// Their events that it could not apply.
+    pub parked: i64,
+}
+
+const ROWS_OF_OWNER: &str = "SELECT worker, position, rows, parked FROM rows_of_owner($1, $2)";
+
+/// What the read models have of an athlete, as the role `fittrack_eraser`.
+pub async fn rows_of_owner(read_models: &PgPool, athlete_id: Uuid, partition: i32) -> Result<Vec<Left>, sqlx::Error> {
+    sqlx::query_as(ROWS_OF_OWNER).bind(athlete_id).bind(partition).fetch_all(read_models).await
+}

@@ -152,6 +152,11 @@ pub async fn note(executor: impl PgExecutor<'_>, entry: Entry<'_>) {
     }
 }
 
+/// Takes network address and user agent from entries of more than ninety days ago, some at a time; what was done stays.
+pub async fn forget_origins(executor: impl PgExecutor<'_>) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT forget_origins()").fetch_one(executor).await
+}
+
 /// A text from outside as it may be kept: control characters escaped, cut to so many characters.
 pub fn printable(text: &str, max_characters: usize) -> String {
     let mut kept = String::new();

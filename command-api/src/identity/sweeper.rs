@@ -6,7 +6,9 @@ use fittrack_runtime::clock;
 use metrics::counter;
 use tokio_util::sync::CancellationToken;
 
-use super::{AccountError, accounts, api_keys::ApiKeys, registration::Registration, sessions, throttle::Throttle};
+use super::{
+    AccountError, accounts, api_keys::ApiKeys, audit, registration::Registration, sessions, throttle::Throttle,
+};
 
 const INTERVAL: Duration = Duration::from_secs(30);
 /// A pending account this young may still be somebody's request under way.
@@ -31,6 +33,9 @@ pub async fn run(registration: Registration, stop: CancellationToken) {
         }
         if let Err(error) = ApiKeys::sweep(registration.accounts()).await {
             tracing::warn!(%error, "ended API keys could not be swept");
+        }
+        if let Err(error) = audit::forget_origins(registration.accounts()).await {
+            tracing::warn!(%error, "where old requests came from could not be forgotten");
         }
         if let Err(error) = throttle.sweep().await {
             tracing::warn!(%error, "forgotten tries could not be swept");

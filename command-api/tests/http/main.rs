@@ -8,6 +8,7 @@ mod api_keys;
 mod attack_tokens;
 mod audit;
 mod bad_input;
+mod erasure;
 mod every_route;
 mod idempotency;
 mod imports;

@@ -43,6 +43,7 @@ pub struct World {
     pub identity: PgPool,
     pub recordings: PgPool,
     databases: [PgConnectOptions; 3],
+    more_databases: Vec<PgConnectOptions>,
     /// What the key that signs access tokens was loaded from.
     pub key_pem: String,
     life: CancellationToken,
@@ -98,7 +99,24 @@ impl World {
         let life = CancellationToken::new();
         let app = started(&databases, &key_pem, is_open, &life).await;
         let edge = routes::edge(&app, settings);
-        Self { router: routes::router(app.clone(), &edge), app, store, identity, recordings, databases, key_pem, life }
+        Self {
+            router: routes::router(app.clone(), &edge),
+            app,
+            store,
+            identity,
+            recordings,
+            databases,
+            more_databases: vec![],
+            key_pem,
+            life,
+        }
+    }
+
+    /// A database beside those of the command API, as its owner; it goes with the world.
+    pub async fn one_more_database(&mut self, kind: &str, migrator: &Migrator) -> PgPool {
+        let (pool, options) = database(kind, migrator).await;
+        self.more_databases.push(options);
+        pool
     }
 
     /// What requests are sent to.
@@ -174,7 +192,7 @@ impl World {
 impl Drop for World {
     fn drop(&mut self) {
         self.life.cancel();
-        let databases = self.databases.clone();
+        let databases: Vec<_> = self.databases.iter().chain(&self.more_databases).cloned().collect();
         // A test's own runtime cannot be waited for here.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use fittrack_domain::{
-    athlete::{AthleteEvent, AthleteRegistered, Profile, ProfileUpdated},
+    athlete::{AccountErased, AthleteEvent, AthleteRegistered, Profile, ProfileUpdated},
     event_type::EventType,
     ids::{AthleteId, WorkoutId},
     measurement::{MeasuredValue, Measurement, MeasurementEvent, MeasurementKind, MeasurementRecorded},
@@ -157,6 +157,12 @@ impl History {
         let (workout_id, athlete_id) = (WorkoutId(id), AthleteId(owner));
         let deleted = WorkoutDeleted { workout_id, athlete_id, deleted_by: athlete_id, before: details.facts() };
         self.add(owner, "workout", id, "workout_deleted", &WorkoutEvent::WorkoutDeleted(deleted))
+    }
+
+    /// An athlete leaves: their log ends here. The earlier events have their content still, as before they are redacted.
+    pub fn erase(&mut self, owner: Uuid) -> &mut Self {
+        let erased = AccountErased { athlete_id: AthleteId(owner) };
+        self.add(owner, "athlete", owner, "account_erased", &AthleteEvent::AccountErased(erased))
     }
 
     /// Any event, its payload as given.

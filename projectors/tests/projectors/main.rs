@@ -4,6 +4,7 @@
 mod any_delivery;
 #[path = "../../../domain/tests/support/corpus.rs"]
 mod corpus;
+mod erasure;
 mod fencing;
 #[path = "../../src/projections/given.rs"]
 mod given;

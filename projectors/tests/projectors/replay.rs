@@ -36,7 +36,7 @@ use crate::{
 
 pub const AT_ONCE: Effort = Effort { parallelism: 2, max_rate: None, memory_bytes: 64 << 20, gives_way: false };
 
-fn on_duty() -> Operator {
+pub fn on_duty() -> Operator {
     Operator { name: "anna".into(), reason: Some("a better rule".into()) }
 }
 

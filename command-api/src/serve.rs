@@ -27,7 +27,7 @@ use crate::{
         prover::{Pace, Prover},
     },
     routes,
-    settings::{RelayAccess, RelaySettings, ServeSettings},
+    settings::{EraserAccess, RelayAccess, RelaySettings, ServeSettings},
     store::{EventStore, hints::Hints, wake::Wake},
 };
 
@@ -83,15 +83,9 @@ pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
         tasks: shutdown.tasks(),
         gate: gate.clone(),
     })?;
-    let eraser = settings.eraser.map(|access| {
-        Ok::<_, sqlx::Error>(Eraser {
-            identity: identity.clone(),
-            event_store: event_store.clone(),
-            recordings: recordings.clone(),
-            log: pg::pool(&access.log, eraser_pool())?,
-            read_models: pg::pool(&access.read_models, eraser_pool())?,
-            partitions: settings.partitions,
-        })
+    let eraser = settings.eraser.as_ref().map(|access| {
+        let pools = [&identity, &event_store, &recordings].map(PgPool::clone);
+        eraser_of(access, pools, settings.partitions)
     });
     let eraser = eraser.transpose()?;
     for (name, pool, check) in
@@ -200,9 +194,16 @@ fn pool(name: &str, connections: u32) -> PoolSettings {
     PoolSettings::new(name).max_connections(connections)
 }
 
-/// A span of the log may take its time.
-fn eraser_pool() -> PoolSettings {
-    PoolSettings { statement_timeout: LONG_STATEMENT, ..pool("command-api-eraser", ERASER_CONNECTIONS) }
+/// Over our own pools and the two of its role, where a span of the log may take its time.
+fn eraser_of(
+    access: &EraserAccess,
+    [identity, event_store, recordings]: [PgPool; 3],
+    partitions: i32,
+) -> Result<Eraser, sqlx::Error> {
+    let settings =
+        || PoolSettings { statement_timeout: LONG_STATEMENT, ..pool("command-api-eraser", ERASER_CONNECTIONS) };
+    let (log, read_models) = (pg::pool(&access.log, settings())?, pg::pool(&access.read_models, settings())?);
+    Ok(Eraser { identity, event_store, recordings, log, read_models, partitions })
 }
 
 /// How the lanes connect.

@@ -58,7 +58,7 @@ const TAKE: &str = "
 const SAVE: &str = "
     UPDATE erasures SET next_step = $2, farewell = $3, redacted_upto = $4, removed = $5, waits_for = NULL,
            finished_at = CASE WHEN $2 = 'done' THEN clock_timestamp() END,
-           lease_expires_at = clock_timestamp() + make_interval(secs => $6)
+           lease_expires_at = CASE WHEN $2 <> 'done' THEN clock_timestamp() + make_interval(secs => $6) END
     WHERE erasure_id = $1";
 
 const PUT_OFF: &str = "
@@ -75,9 +75,8 @@ impl Eraser {
         let mut ticks = tokio::time::interval(INTERVAL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            match stop.run_until_cancelled(self.work()).await {
-                Some(Err(error)) => tracing::warn!(%error, "erasures could not be looked for"),
-                Some(Ok(())) | None => {}
+            if let Some(Err(error)) = stop.run_until_cancelled(self.work()).await {
+                tracing::warn!(%error, "erasures could not be looked for");
             }
         }
     }

@@ -33,7 +33,8 @@ const INSERT: &str = "
     ON CONFLICT (athlete_id) DO NOTHING";
 /// Asked for once more, by an operator after a backup was restored: everything is looked at again.
 const AGAIN: &str = "
-    UPDATE erasures SET next_step = 'close_log', redacted_upto = 0, waits_for = NULL, finished_at = NULL
+    UPDATE erasures SET next_step = 'close_log', redacted_upto = 0, waits_for = NULL, finished_at = NULL,
+           lease_expires_at = NULL
     WHERE athlete_id = $1 AND finished_at IS NOT NULL";
 const ID_OF: &str = "SELECT erasure_id FROM erasures WHERE athlete_id = $1";
 const CLOSE: &str = "UPDATE accounts SET status = 'erasing' WHERE athlete_id = $1";

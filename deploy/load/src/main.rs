@@ -3,11 +3,13 @@
 mod appends;
 mod bare;
 mod figure;
+mod logins;
 mod measure;
 mod memory;
 mod projecting;
 mod replay;
 mod requests;
+mod slow;
 mod visible;
 mod workload;
 
@@ -44,12 +46,13 @@ enum Benchmark {
     Memory,
     /// From the answer of a command to its visibility, at 100 workouts/s.
     Visible,
-    /// Cached, authenticated GET against a bare socket.
-    Get,
+    /// The edges: a cached, authenticated GET against a bare socket, durable POST /v1/workouts against single-row inserts, 200
+    /// sign-ins at once beside writes.
+    Http,
+    /// 500 connections that dribble heads and bodies, beside a client like any other.
+    Slow,
     /// A backlog of 200,000 events through all projections; before much else is in the store.
     Projecting,
-    /// Durable POST /v1/workouts against single-row inserts.
-    Post,
     /// The event store's appends against single-row inserts.
     Appends,
     /// Appends while somebody's transaction stays open for 60 s.
@@ -96,8 +99,8 @@ async fn run(arguments: &Arguments) -> Result<bool, Failure> {
         let measured = match benchmark {
             Benchmark::Memory => memory::run(&stack).await?,
             Benchmark::Visible => visible::run(&stack, arguments.repeats).await?,
-            Benchmark::Get => requests::get(&stack, arguments.repeats).await?,
-            Benchmark::Post => requests::post(&stack, arguments.repeats).await?,
+            Benchmark::Http => http(&stack, arguments.repeats).await?,
+            Benchmark::Slow => slow::run(&stack, arguments.repeats).await?,
             Benchmark::Appends => appends::run(&stack, arguments.repeats).await?,
             Benchmark::OpenTransaction => appends::beside_an_open_transaction(&stack).await?,
             Benchmark::Replay => replay::on_a_fresh_stack(&stack, arguments.repeats).await?,
@@ -114,6 +117,13 @@ async fn run(arguments: &Arguments) -> Result<bool, Failure> {
         figure::print_table(&figures);
     }
     Ok(figures.iter().all(Figure::holds))
+}
+
+async fn http(stack: &Stack, repeats: u32) -> Result<Vec<Figure>, Failure> {
+    let mut figures = requests::get(stack, repeats).await?;
+    figures.extend(requests::post(stack, repeats).await?);
+    figures.extend(logins::run(stack, repeats).await?);
+    Ok(figures)
 }
 
 /// What the benchmark before has left to be written to disk is no part of the next one.

@@ -1,6 +1,8 @@
 //! Medians, percentiles and the CPU time of processes.
 use std::{fs, time::Duration};
 
+use crate::Failure;
+
 /// Clock ticks per second in /proc: 100 on every Linux this runs on.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -47,4 +49,12 @@ pub fn cpu_seconds(pids: &[i32]) -> f64 {
 /// This process's id.
 pub fn own_pid() -> i32 {
     i32::try_from(std::process::id()).unwrap_or(0)
+}
+
+/// The memory a process has in use, in MB.
+pub fn resident_megabytes(pid: i32) -> Result<f64, Failure> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or("no VmRSS in /proc/PID/status")?;
+    let kilobytes: f64 = line.split_whitespace().nth(1).unwrap_or("0").parse()?;
+    Ok(kilobytes / 1024.0)
 }

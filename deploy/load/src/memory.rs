@@ -1,11 +1,12 @@
 //! What the three services need when nobody asks anything of them.
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use fittrack_local::Stack;
 
 use crate::{
     Failure,
     figure::{Bound, Figure},
+    measure::resident_megabytes,
 };
 
 /// How long the stack is left alone before it is looked at.
@@ -27,11 +28,4 @@ pub async fn run(stack: &Stack) -> Result<Vec<Figure>, Failure> {
 
 fn figure(name: String, value: f64, bound: Bound) -> Figure {
     Figure { name, value, unit: "MB", baseline: None, bound, cpu_us: None }
-}
-
-fn resident_megabytes(pid: i32) -> Result<f64, Failure> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or("no VmRSS in /proc/PID/status")?;
-    let kilobytes: f64 = line.split_whitespace().nth(1).unwrap_or("0").parse()?;
-    Ok(kilobytes / 1024.0)
 }

@@ -14,7 +14,7 @@ use sqlx::{
 use tokio::{
     io::{AsyncBufReadExt, BufReader},
     process::Child,
-    time::{Instant, MissedTickBehavior, interval, sleep},
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -23,7 +23,7 @@ use crate::{
     figure::{Bound, Figure},
     measure::{cpu_seconds, median, ms, percentile},
     projecting::wait_until,
-    requests::{new_athlete, workout_body},
+    requests::{at_rate, new_athlete, workout_body},
     workload::{EVENTS_EACH, History},
 };
 
@@ -319,29 +319,6 @@ async fn watch_users(stack: &Stack, until: impl Future<Output = ()>) -> Result<F
     let ((), commands, queries) =
         tokio::try_join!(ending, at_rate(COMMANDS, &over, post), at_rate(QUERIES, &over, get))?;
     Ok(Felt { commands, queries })
-}
-
-/// How long each answer took, in milliseconds from when it was due: whoever is late because of another counts as waiting.
-async fn at_rate<F>(per_second: u32, over: &CancellationToken, request: impl Fn() -> F) -> Result<Vec<f64>, Failure>
-where
-    F: Future<Output = Result<reqwest::Response, reqwest::Error>> + Send + 'static,
-{
-    let mut clock = interval(Duration::from_secs(1) / per_second);
-    clock.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    let mut tasks = Vec::new();
-    while !over.is_cancelled() {
-        let due = clock.tick().await;
-        let sent = request();
-        tasks.push(tokio::spawn(async move {
-            sent.await?.error_for_status()?.bytes().await?;
-            Ok::<f64, reqwest::Error>(ms(due.elapsed()))
-        }));
-    }
-    let mut took = Vec::with_capacity(tasks.len());
-    for task in tasks {
-        took.push(task.await??);
-    }
-    Ok(took)
 }
 
 const BOARD: &str = "

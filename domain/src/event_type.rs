@@ -16,12 +16,13 @@ pub enum EventType {
     WorkoutEdited,
     WorkoutDeleted,
     MeasurementRecorded,
+    PrivacyZonesSet,
     Redacted,
 }
 
 impl EventType {
     /// Every type, in the order the events happen to an athlete and their workouts.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::AthleteRegistered,
         Self::ProfileUpdated,
         Self::WorkoutLogged,
@@ -29,6 +30,7 @@ impl EventType {
         Self::WorkoutEdited,
         Self::WorkoutDeleted,
         Self::MeasurementRecorded,
+        Self::PrivacyZonesSet,
         Self::Redacted,
     ];
 
@@ -42,6 +44,7 @@ impl EventType {
             Self::WorkoutEdited => "workout_edited",
             Self::WorkoutDeleted => "workout_deleted",
             Self::MeasurementRecorded => "measurement_recorded",
+            Self::PrivacyZonesSet => "privacy_zones_set",
             Self::Redacted => "redacted",
         }
     }
@@ -56,6 +59,7 @@ impl EventType {
             "workout_edited" => Self::WorkoutEdited,
             "workout_deleted" => Self::WorkoutDeleted,
             "measurement_recorded" => Self::MeasurementRecorded,
+            "privacy_zones_set" => Self::PrivacyZonesSet,
             "redacted" => Self::Redacted,
             _ => return None,
         })
@@ -70,6 +74,7 @@ impl EventType {
             | Self::WorkoutImported
             | Self::WorkoutEdited
             | Self::MeasurementRecorded
+            | Self::PrivacyZonesSet
             | Self::Redacted => &[],
             Self::WorkoutDeleted => workout::upcasts::WORKOUT_DELETED,
         }

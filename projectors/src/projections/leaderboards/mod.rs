@@ -134,7 +134,11 @@ fn fold(changes: &mut Changes, moment: Moment, event: Event, rule: Rule) -> Resu
         Event::WorkoutImported(imported) => (imported.athlete_id, None, Some(imported.details.facts())),
         Event::WorkoutEdited(edited) => (edited.athlete_id, Some(edited.before), Some(edited.after.facts())),
         Event::WorkoutDeleted(deleted) => (deleted.athlete_id, Some(deleted.before), None),
-        Event::AthleteRegistered(_) | Event::ProfileUpdated(_) | Event::MeasurementRecorded(_) | Event::Redacted => {
+        Event::AthleteRegistered(_)
+        | Event::ProfileUpdated(_)
+        | Event::MeasurementRecorded(_)
+        | Event::PrivacyZonesSet(_)
+        | Event::Redacted => {
             return Ok(());
         }
     };

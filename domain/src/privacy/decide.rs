@@ -43,7 +43,7 @@ fn with_kept_ids(asked: &[PrivacyZone], before: &[PrivacyZone]) -> Vec<PrivacyZo
     for (index, zone) in asked.iter().enumerate() {
         for earlier in before {
             let apart_m = haversine_m(zone.position(), earlier.position());
-            if apart_m <= earlier.radius_m.metres() {
+            if apart_m <= f64::from(earlier.radius_m.metres()) {
                 pairs.push((apart_m, index, earlier.zone_id));
             }
         }

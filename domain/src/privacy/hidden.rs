@@ -28,7 +28,7 @@ impl HiddenCircle {
     /// What a zone hides.
     pub fn of(zone: &PrivacyZone) -> Self {
         let least_m = f64::from(ZoneRadius::MIN_M);
-        let radius_m = zone.radius_m.metres();
+        let radius_m = f64::from(zone.radius_m.metres());
         let [first, second] = displacements(zone.zone_id);
         let centre = first.of(zone.position(), least_m);
         let centre = second.of(centre, (radius_m - least_m).max(0.0));

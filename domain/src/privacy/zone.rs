@@ -82,8 +82,8 @@ impl ZoneRadius {
     }
 
     /// Metres.
-    pub fn metres(self) -> f64 {
-        f64::from(self.0)
+    pub fn metres(self) -> u32 {
+        self.0
     }
 }
 

@@ -19,26 +19,27 @@ const HOME: (f64, f64) = (52.1, 6.6);
 const NEXT_DOOR: (f64, f64) = (52.101, 6.6);
 const ELSEWHERE: (f64, f64) = (52.2, 6.6);
 
-fn set(zones: &[PrivacyZone]) -> PrivacyZonesCommand {
-    PrivacyZonesCommand::SetPrivacyZones(SetPrivacyZones { zones: zones.to_vec() })
+fn set<'z>(zones: impl IntoIterator<Item = &'z PrivacyZone>) -> PrivacyZonesCommand {
+    PrivacyZonesCommand::SetPrivacyZones(SetPrivacyZones { zones: zones.into_iter().cloned().collect() })
 }
 
-fn was_set(zones: &[PrivacyZone]) -> PrivacyZonesEvent {
-    let set = PrivacyZonesSet { athlete_id: Context::example().actor, zones: zones.to_vec() };
+fn was_set<'z>(zones: impl IntoIterator<Item = &'z PrivacyZone>) -> PrivacyZonesEvent {
+    let zones = zones.into_iter().cloned().collect();
+    let set = PrivacyZonesSet { athlete_id: Context::example().actor, zones };
     PrivacyZonesEvent::PrivacyZonesSet(set)
 }
 
 #[test]
 fn the_whole_list_is_replaced_and_not_repeated() {
     let (home, work) = (a_zone(1, HOME, 400.0), a_zone(2, ELSEWHERE, 200.0));
-    given::<PrivacyZones>([]).when(set(&[home.clone()])).then([was_set(&[home.clone()])]);
-    let before = || given::<PrivacyZones>([was_set(&[home.clone()])]);
-    before().when(set(&[home.clone()])).then_nothing();
-    before().when(set(&[work.clone()])).then([was_set(&[work.clone()])]);
-    before().when(set(&[])).then([was_set(&[])]);
+    given::<PrivacyZones>([]).when(set([&home])).then([was_set([&home])]);
+    let before = || given::<PrivacyZones>([was_set([&home])]);
+    before().when(set([&home])).then_nothing();
+    before().when(set([&work])).then([was_set([&work])]);
+    before().when(set([])).then([was_set([])]);
     // The first time is said even where there is none; and what was erased is no list that could stay.
-    given::<PrivacyZones>([]).when(set(&[])).then([was_set(&[])]);
-    given::<PrivacyZones>([was_set(&[]), PrivacyZonesEvent::Redacted]).when(set(&[])).then([was_set(&[])]);
+    given::<PrivacyZones>([]).when(set([])).then([was_set([])]);
+    given::<PrivacyZones>([was_set([]), PrivacyZonesEvent::Redacted]).when(set([])).then([was_set([])]);
 }
 
 #[test]
@@ -52,25 +53,23 @@ fn there_are_at_most_five() {
 #[test]
 fn a_zone_that_stays_where_it_is_keeps_its_id_and_one_elsewhere_is_another() {
     let home = a_zone(1, HOME, 400.0);
-    let before = || given::<PrivacyZones>([was_set(&[home.clone()])]);
+    let before = || given::<PrivacyZones>([was_set([&home])]);
     // Said again under another id it is what it was.
-    before().when(set(&[a_zone(7, HOME, 400.0)])).then_nothing();
-    before().when(set(&[a_zone(7, HOME, 900.0)])).then([was_set(&[a_zone(1, HOME, 900.0)])]);
-    before().when(set(&[a_zone(7, NEXT_DOOR, 400.0)])).then([was_set(&[a_zone(1, NEXT_DOOR, 400.0)])]);
-    before().when(set(&[a_zone(7, ELSEWHERE, 400.0)])).then([was_set(&[a_zone(7, ELSEWHERE, 400.0)])]);
+    before().when(set([&a_zone(7, HOME, 400.0)])).then_nothing();
+    before().when(set([&a_zone(7, HOME, 900.0)])).then([was_set([&a_zone(1, HOME, 900.0)])]);
+    before().when(set([&a_zone(7, NEXT_DOOR, 400.0)])).then([was_set([&a_zone(1, NEXT_DOOR, 400.0)])]);
+    before().when(set([&a_zone(7, ELSEWHERE, 400.0)])).then([was_set([&a_zone(7, ELSEWHERE, 400.0)])]);
 }
 
 #[test]
 fn of_two_near_zones_each_keeps_its_own_id() {
     let (home, next_door) = (a_zone(1, HOME, 400.0), a_zone(2, NEXT_DOOR, 400.0));
-    let before = || given::<PrivacyZones>([was_set(&[home.clone(), next_door.clone()])]);
-    before()
-        .when(set(&[a_zone(8, NEXT_DOOR, 400.0), a_zone(9, HOME, 400.0)]))
-        .then([was_set(&[next_door.clone(), home.clone()])]);
+    let before = || given::<PrivacyZones>([was_set([&home, &next_door])]);
+    before().when(set([&a_zone(8, NEXT_DOOR, 400.0), &a_zone(9, HOME, 400.0)])).then([was_set([&next_door, &home])]);
     // A third one in the same place is new: no two have one id.
     before()
-        .when(set(&[a_zone(7, HOME, 400.0), a_zone(8, NEXT_DOOR, 400.0), a_zone(9, HOME, 400.0)]))
-        .then([was_set(&[home.clone(), next_door.clone(), a_zone(9, HOME, 400.0)])]);
+        .when(set([&a_zone(7, HOME, 400.0), &a_zone(8, NEXT_DOOR, 400.0), &a_zone(9, HOME, 400.0)]))
+        .then([was_set([&home, &next_door, &a_zone(9, HOME, 400.0)])]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::{
     command::Command,
     documentation::CommandProblems,
     fields::Fields,
-    if_match::dispatch_if_match,
+    if_match::{IfMatch, dispatch_if_match},
     problems,
 };
 use crate::app::App;
@@ -80,8 +80,9 @@ pub async fn set_privacy_zones(
     let stream_id = PrivacyZones::stream_id(envelope.athlete_id);
     let command = PrivacyZonesCommand::SetPrivacyZones(set);
     let request = envelope.request::<PrivacyZones>(stream_id, command, context, command_id);
-    let receipt =
-        dispatch_if_match(&app.dispatcher, request, envelope.if_match.as_ref()).await.map_err(problems::of_dispatch)?;
+    // The list is always there, if empty: `*` asks for nothing more.
+    let if_match = envelope.if_match.as_ref().filter(|if_match| **if_match != IfMatch::Any);
+    let receipt = dispatch_if_match(&app.dispatcher, request, if_match).await.map_err(problems::of_dispatch)?;
     Ok(Accepted::of(&receipt, "/v1/me/privacy-zones".to_owned()))
 }
 

@@ -48,6 +48,14 @@ async fn a_repeated_request_is_answered_as_the_first_time_and_if_match_is_honour
     assert_eq!((first.header("etag"), other.header("etag")), (Some("\"v1\""), Some("\"v2\"")));
     let again = ann.put(ROUTE).header("idempotency-key", "zones-1").json(&body).await;
     assert_eq!((again.header("etag"), again.header("idempotency-replayed")), (Some("\"v1\""), Some("true")));
+    // What was never set is shown as an empty list of version 0.
+    let ben = world.athlete("ben").await;
+    for (tag, status) in [("\"v1\"", 412), ("\"v0\"", 202), ("\"v0\"", 412), ("*", 202)] {
+        let answer = ben.put(ROUTE).header("if-match", tag).json(&body).await;
+        assert_eq!(answer.status, status, "{tag}: {}", answer.body);
+    }
+    let cleo = world.athlete("cleo").await;
+    assert_eq!(cleo.put(ROUTE).header("if-match", "*").json(&body).await.status, 202);
     let stale = ann.put(ROUTE).header("if-match", "\"v1\"").json(&body).await;
     stale.assert_problem(412, "precondition-failed");
     let reused = ann.put(ROUTE).header("idempotency-key", "zones-1").json(&json!({"zones": []})).await;

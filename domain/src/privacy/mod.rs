@@ -1,8 +1,8 @@
 //! Privacy zones: places, such as a home, near which the start and the end of an athlete's tracks are not shown to others.
 //!
 //! The whole list is one thing with a stream of its own, so that its version is not the profile's: others see the profile's.
-//! [`zone`] says what a zone is, [`decide`](PrivacyZones::decide) keeps what hides it the same while it stays where it is, and
-//! [`hidden`] what is hidden around it. What that leaves of a recording is said in [`crate::recording`].
+//! A [`PrivacyZone`] that stays where it is keeps its id, which decides where the [`HiddenCircle`] around it lies. What that leaves
+//! of a recording says [`crate::recording::without_hidden_ends`].
 mod decide;
 mod events;
 mod hidden;

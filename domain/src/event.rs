@@ -8,6 +8,7 @@ use crate::{
     event_type::EventType,
     ids::AthleteId,
     measurement::MeasurementRecorded,
+    privacy::PrivacyZonesSet,
     upcast::{self, Upcaster},
     workout::{WorkoutDeleted, WorkoutEdited, WorkoutImported, WorkoutLogged},
 };
@@ -23,6 +24,7 @@ pub enum Event {
     WorkoutEdited(Box<WorkoutEdited>),
     WorkoutDeleted(Box<WorkoutDeleted>),
     MeasurementRecorded(Box<MeasurementRecorded>),
+    PrivacyZonesSet(Box<PrivacyZonesSet>),
     AccountErased(AccountErased),
     /// An event whose content was erased; folds pass over it.
     Redacted,
@@ -87,6 +89,7 @@ impl Event {
             EventType::WorkoutEdited => Deserialize::deserialize(payload).map(Self::WorkoutEdited),
             EventType::WorkoutDeleted => Deserialize::deserialize(payload).map(Self::WorkoutDeleted),
             EventType::MeasurementRecorded => Deserialize::deserialize(payload).map(Self::MeasurementRecorded),
+            EventType::PrivacyZonesSet => Deserialize::deserialize(payload).map(Self::PrivacyZonesSet),
             EventType::AccountErased => Deserialize::deserialize(payload).map(Self::AccountErased),
             EventType::Redacted => Ok(Self::Redacted),
         }
@@ -102,6 +105,7 @@ impl Event {
             Self::WorkoutEdited(event) => Some(event.athlete_id),
             Self::WorkoutDeleted(event) => Some(event.athlete_id),
             Self::MeasurementRecorded(event) => Some(event.athlete_id),
+            Self::PrivacyZonesSet(event) => Some(event.athlete_id),
             Self::AccountErased(event) => Some(event.athlete_id),
             Self::Redacted => None,
         }

@@ -16,13 +16,14 @@ pub enum EventType {
     WorkoutEdited,
     WorkoutDeleted,
     MeasurementRecorded,
+    PrivacyZonesSet,
     AccountErased,
     Redacted,
 }
 
 impl EventType {
     /// Every type, in the order the events happen to an athlete and their workouts.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::AthleteRegistered,
         Self::ProfileUpdated,
         Self::WorkoutLogged,
@@ -30,6 +31,7 @@ impl EventType {
         Self::WorkoutEdited,
         Self::WorkoutDeleted,
         Self::MeasurementRecorded,
+        Self::PrivacyZonesSet,
         Self::AccountErased,
         Self::Redacted,
     ];
@@ -44,6 +46,7 @@ impl EventType {
             Self::WorkoutEdited => "workout_edited",
             Self::WorkoutDeleted => "workout_deleted",
             Self::MeasurementRecorded => "measurement_recorded",
+            Self::PrivacyZonesSet => "privacy_zones_set",
             Self::AccountErased => "account_erased",
             Self::Redacted => "redacted",
         }
@@ -59,6 +62,7 @@ impl EventType {
             "workout_edited" => Self::WorkoutEdited,
             "workout_deleted" => Self::WorkoutDeleted,
             "measurement_recorded" => Self::MeasurementRecorded,
+            "privacy_zones_set" => Self::PrivacyZonesSet,
             "account_erased" => Self::AccountErased,
             "redacted" => Self::Redacted,
             _ => return None,
@@ -74,6 +78,7 @@ impl EventType {
             | Self::WorkoutImported
             | Self::WorkoutEdited
             | Self::MeasurementRecorded
+            | Self::PrivacyZonesSet
             | Self::AccountErased
             | Self::Redacted => &[],
             Self::WorkoutDeleted => workout::upcasts::WORKOUT_DELETED,

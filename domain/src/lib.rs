@@ -1,6 +1,6 @@
 //! The rules of FitTrack: what may happen, and what follows from what happened. Pure: no I/O, no clock, no randomness.
 //!
-//! A command reaches an aggregate ([`athlete`], [`workout`], [`measurement`]) as typed [`values`]; `decide` answers with events or a
+//! A command reaches an aggregate ([`athlete`], [`workout`], [`measurement`], [`privacy`]) as typed [`values`]; `decide` answers with events or a
 //! named refusal; `apply` folds events into the state the next decision needs. What a watch recorded is read by
 //! [`recording`]. [`event::Event`] is the same set of events as everybody downstream reads it; [`upcast`] makes the newest
 //! version of what was stored in an older one, and shows how to change an event. [`partition`] says in which log partition
@@ -32,6 +32,7 @@ pub mod ids;
 pub mod measurement;
 pub mod partition;
 pub mod patch;
+pub mod privacy;
 pub mod recording;
 pub mod sport;
 pub mod upcast;

@@ -13,7 +13,8 @@ use std::collections::BTreeSet;
 
 use cqrs_es::{Aggregate, DomainEvent, EventEnvelope, persist::SerializedEvent};
 use fittrack_domain::{
-    athlete::Athlete, event::Event, event_type::EventType, measurement::Measurement, upcast, workout::Workout,
+    athlete::Athlete, event::Event, event_type::EventType, measurement::Measurement, privacy::PrivacyZones, upcast,
+    workout::Workout,
 };
 use serde_json::json;
 use stored::{Sample, corpus};
@@ -69,7 +70,9 @@ fn every_event_ever_stored_is_read_by_the_aggregates_it_belongs_to() {
             | EventType::WorkoutEdited
             | EventType::WorkoutDeleted => assert_read_by::<Workout>(&sample),
             EventType::MeasurementRecorded => assert_read_by::<Measurement>(&sample),
+            EventType::PrivacyZonesSet => assert_read_by::<PrivacyZones>(&sample),
             EventType::Redacted => {
+                assert_read_by::<PrivacyZones>(&sample);
                 assert_read_by::<Measurement>(&sample);
                 assert_read_by::<Athlete>(&sample);
                 assert_read_by::<Workout>(&sample);

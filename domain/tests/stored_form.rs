@@ -16,13 +16,14 @@ use fittrack_domain::{
     athlete::{AccountErased, AthleteEvent, AthleteRegistered, Profile, ProfileUpdated, Sex, Units},
     event::{DecodeError, Event},
     measurement::{MeasuredValue, MeasurementEvent, MeasurementKind, MeasurementRecorded},
+    privacy::{PrivacyZone, PrivacyZonesEvent, PrivacyZonesSet},
     sport::Sport,
     values::{Energy, Exertion, Power, Visibility},
     workout::{RecordingRef, SetKind, StrengthSet, WorkoutDetails, WorkoutEvent, WorkoutImported},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use support::{
-    a_recording, a_set, at, bpm, me, metres, seconds, text, workout_id,
+    a_recording, a_set, a_zone, at, bpm, me, metres, seconds, text, workout_id,
     workouts::{deleted, edited, logged},
     zone,
 };
@@ -172,6 +173,17 @@ fn measurement_recorded_version_1() {
 }
 
 #[test]
+fn privacy_zones_set_version_1() {
+    let home = a_zone(1, (52.097_312_4, -6.641_664_8), 400.0);
+    let nameless = PrivacyZone { name: None, ..a_zone(2, (-90.0, 180.0), 2_000.0) };
+    for (variant, zones) in [("", vec![home, nameless]), (".bare", vec![])] {
+        let set = PrivacyZonesSet { athlete_id: me(), zones };
+        let downstream = Event::PrivacyZonesSet(Box::new(set.clone()));
+        assert_stored(&PrivacyZonesEvent::PrivacyZonesSet(set), variant, &downstream);
+    }
+}
+
+#[test]
 fn athlete_registered_version_1() {
     let registered = |profile| AthleteEvent::AthleteRegistered(AthleteRegistered { athlete_id: me(), profile });
     assert_athlete_event_stored(&registered(full_profile()), "");
@@ -220,6 +232,7 @@ fn redacted_version_1_is_the_same_in_every_stream() {
     assert_workout_event_stored(&WorkoutEvent::Redacted, "");
     assert_athlete_event_stored(&AthleteEvent::Redacted, "");
     assert_stored(&MeasurementEvent::Redacted, "", &Event::Redacted);
+    assert_stored(&PrivacyZonesEvent::Redacted, "", &Event::Redacted);
 }
 
 #[test]

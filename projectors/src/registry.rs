@@ -17,6 +17,7 @@ use crate::{
     projections::{
         leaderboards::{Leaderboards, LeaderboardsV1},
         measurements::Measurements,
+        privacy_zones::PrivacyZones,
         profiles::Profiles,
         totals::Totals,
         workouts::Workouts,
@@ -30,13 +31,14 @@ use crate::{
 };
 
 /// Every version of every projection, in the order operators see them; the versions of one in ascending order.
-pub const PROJECTIONS: [Registered; 6] = [
+pub const PROJECTIONS: [Registered; 7] = [
     Registered::of::<Workouts>(),
     Registered::of::<Profiles>(),
     Registered::of::<Totals>(),
     Registered::of::<LeaderboardsV1>(),
     Registered::of::<Leaderboards>(),
     Registered::of::<Measurements>(),
+    Registered::of::<PrivacyZones>(),
 ];
 
 /// The road events come by.

@@ -65,6 +65,11 @@ impl App {
         self.cache.stamps().of_owner(model, owner)
     }
 
+    /// To be taken before one owner's rows are read from several read models.
+    pub fn stamp_in(&self, models: &[ReadModel], owner: Uuid) -> Stamp {
+        self.cache.stamps().of_owner_in(models, owner)
+    }
+
     /// A place for one blob in memory; 503 where none gets free in time.
     pub async fn blob_permit(&self) -> Result<SemaphorePermit<'_>, Problem> {
         let busy = || Problem::unavailable("too many recordings are being read", Duration::from_secs(1));

@@ -22,7 +22,8 @@
 //!    ask.answer(&app, Whose::Callers(me), &[ReadModel::Totals], load).await
 //!    ```
 //!
-//!    Name every read model the SQL touches: the token waits for them and `Freshness` is theirs. An answer over many owners' rows
+//!    Name every read model the SQL touches: the token waits for them and `Freshness` is theirs. An answer that is less to others than to the
+//!    owner, as a track is by the owner's zones ([`privacy`]), is stamped with both. An answer over many owners' rows
 //!    is stamped with [`cache::stamps::Stamps::of_whole`]. `ETag`, 304, `HEAD`, caching and single flight come with `answer`.
 //! 3. Add its line to the table in `routes/mod.rs`, with the class its requests are counted in, and renew the description with
 //!    `FITTRACK_BLESS=1 cargo test -p query-api openapi`.
@@ -41,6 +42,7 @@ pub mod freshness;
 pub mod openapi;
 pub mod params;
 pub mod period;
+pub mod privacy;
 pub mod problems;
 pub mod progress;
 pub mod queries;

@@ -4,8 +4,10 @@ use std::sync::atomic::{AtomicI32, AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
+use fittrack_domain::partition::partition_of;
 use fittrack_schemas::consistency::ConsistencyToken;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
 use crate::read_model::ReadModel;
 
@@ -98,6 +100,12 @@ impl Progress {
     /// How many log partitions there are.
     pub fn set_partitions(&self, partitions: i32) {
         self.partitions.store(partitions, Ordering::SeqCst);
+    }
+
+    /// The log partition of an owner's events; none while it is not known how many there are.
+    pub fn partition_of(&self, owner: Uuid) -> Option<i32> {
+        let partitions = self.partitions.load(Ordering::SeqCst);
+        (partitions > 0).then(|| partition_of(owner, partitions))
     }
 
     /// Whether the token names a log partition that does not exist: it is another installation's.

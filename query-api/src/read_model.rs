@@ -14,14 +14,16 @@ pub enum ReadModel {
     Leaderboards,
     /// One row a measurement.
     Measurements,
+    /// One row an athlete who has set any.
+    PrivacyZones,
 }
 
 impl ReadModel {
     /// Every read model; its place here is its [`ReadModel::index`].
     pub const ALL: [Self; Self::COUNT] =
-        [Self::Workouts, Self::Profiles, Self::Totals, Self::Leaderboards, Self::Measurements];
+        [Self::Workouts, Self::Profiles, Self::Totals, Self::Leaderboards, Self::Measurements, Self::PrivacyZones];
     /// How many there are.
-    pub const COUNT: usize = 5;
+    pub const COUNT: usize = 6;
 
     /// The name in notices, checkpoints and table `read_models`.
     pub const fn name(self) -> &'static str {
@@ -31,6 +33,7 @@ impl ReadModel {
             Self::Totals => "totals",
             Self::Leaderboards => "leaderboards",
             Self::Measurements => "measurements",
+            Self::PrivacyZones => "privacy_zones",
         }
     }
 

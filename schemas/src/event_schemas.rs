@@ -9,6 +9,7 @@ use fittrack_domain::{
     athlete::{AccountErased, AthleteRegistered, ProfileUpdated},
     event_type::EventType,
     measurement::MeasurementRecorded,
+    privacy::PrivacyZonesSet,
     workout::{WorkoutDeleted, WorkoutEdited, WorkoutImported, WorkoutLogged},
 };
 use schemars::{
@@ -50,6 +51,7 @@ fn schema_of(event_type: EventType) -> EventSchema {
         EventType::WorkoutEdited => payload::<WorkoutEdited>(),
         EventType::WorkoutDeleted => payload::<WorkoutDeleted>(),
         EventType::MeasurementRecorded => payload::<MeasurementRecorded>(),
+        EventType::PrivacyZonesSet => payload::<PrivacyZonesSet>(),
         EventType::AccountErased => payload::<AccountErased>(),
         EventType::Redacted => redacted(),
     };

@@ -6,7 +6,7 @@ use uuid::Uuid;
 /// One commit of one projection.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangeNotice {
-    /// The read model: `workouts`, `profiles`, `totals`, `leaderboards`, `measurements`.
+    /// The read model: `workouts`, `profiles`, `totals`, `leaderboards`, `measurements`, `privacy_zones`.
     pub read_model: String,
     /// Its version and generation, of the build that readers saw at this commit: whoever knows of another looks again.
     pub version: i32,

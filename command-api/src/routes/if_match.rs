@@ -64,9 +64,10 @@ fn parse(header: &str) -> Option<IfMatch> {
     (1..=MAX_TAGS).contains(&tags).then_some(IfMatch::OneOf(versions))
 }
 
+/// 0 is the version of what was never set and yet is shown, such as a list that is empty.
 fn version_of(tag: &str) -> Option<i64> {
     let digits = tag.strip_prefix('v')?;
-    let canonical = digits.bytes().all(|digit| digit.is_ascii_digit()) && !digits.starts_with('0');
+    let canonical = digits.bytes().all(|digit| digit.is_ascii_digit()) && (digits == "0" || !digits.starts_with('0'));
     if canonical { digits.parse().ok() } else { None }
 }
 
@@ -113,6 +114,7 @@ mod tests {
             ("W/\"v3\"", one_of(&[])),
             ("W/\"v3\", \"v4\"", one_of(&[4])),
             ("\"abc, def\"", one_of(&[])),
+            ("\"v0\"", one_of(&[0])),
             ("\"v03\"", one_of(&[])),
             ("\"v99999999999999999999\"", one_of(&[])),
             ("", None),

@@ -7,6 +7,7 @@ pub mod fields;
 pub mod idempotency;
 pub mod if_match;
 mod measurements;
+mod privacy_zones;
 pub mod problems;
 mod profile;
 mod words;
@@ -46,6 +47,7 @@ fn table() -> OpenApiRouter<App> {
         .routes(limited(Class::Read, routes!(account::revoked::list_revoked_sessions)))
         .routes(limited(Class::Write, routes!(profile::update_profile)))
         .routes(limited(Class::Write, routes!(measurements::record_measurement)))
+        .routes(limited(Class::Write, routes!(privacy_zones::set_privacy_zones)))
         .routes(limited(Class::Write, routes!(workouts::log::log_workout)))
         .routes(limited(Class::Write, routes!(workouts::edit::edit_workout, workouts::delete::delete_workout)))
         .routes(limited(Class::Write, upload(routes!(workouts::import::import_recording))))

@@ -1,7 +1,9 @@
 //! The kinds of problem only this service has, and how its layers' errors become problems: one exhaustive match for each.
 use std::time::Duration;
 
-use fittrack_domain::{athlete::AthleteRefusal, measurement::MeasurementRefusal, workout::WorkoutRefusal};
+use fittrack_domain::{
+    athlete::AthleteRefusal, measurement::MeasurementRefusal, privacy::PrivacyZonesRefusal, workout::WorkoutRefusal,
+};
 use fittrack_runtime::{
     pg,
     problem::{Kind, Problem},
@@ -62,6 +64,14 @@ impl Refusal for AthleteRefusal {
 }
 
 impl Refusal for MeasurementRefusal {
+    fn problem(self) -> Problem {
+        match self {
+            Self::Invalid { field, must } => invalid(field, must),
+        }
+    }
+}
+
+impl Refusal for PrivacyZonesRefusal {
     fn problem(self) -> Problem {
         match self {
             Self::Invalid { field, must } => invalid(field, must),

@@ -96,6 +96,8 @@ impl Leaving {
         assert_eq!(athlete.post("/v1/me/measurements").json(&measured).await.status, 202);
         let imported = athlete.imports(GPX, ride(&format!("file of {name}"))).await;
         assert_eq!(imported.status, 202, "{}", imported.body);
+        let zone = json!({"zones": [{"name": format!("home of {name}"), "latitude_deg": 52.1, "longitude_deg": 6.6, "radius_m": 500}]});
+        assert_eq!(athlete.put("/v1/me/privacy-zones").json(&zone).await.status, 202);
         let key = json!({"name": format!("key of {name}"), "scopes": ["read"]});
         assert_eq!(athlete.post("/v1/account/api-keys").json(&key).await.status, 201);
         athlete
@@ -128,21 +130,21 @@ async fn nothing_of_an_erased_account_is_found_in_any_database_and_the_receipt_s
     assert_eq!((waiting.status.as_u16(), waiting.body["status"].as_str()), (200, Some("pending")));
     let reason: String =
         sqlx::query_scalar("SELECT waits_for FROM erasures").fetch_one(&leaving.world.identity).await.unwrap();
-    assert!(reason.ends_with("at position 0 of 6"), "{reason}");
+    assert!(reason.ends_with("at position 0 of 7"), "{reason}");
     leaving.projections_catch_up().await;
     sqlx::query("UPDATE erasures SET lease_expires_at = NULL").execute(&leaving.world.identity).await.unwrap();
     leaving.eraser.work().await.unwrap();
     let done = leaving.world.anonymous().get(&receipt).answer().await;
     assert_eq!((done.body["status"].as_str(), done.header("retry-after")), (Some("succeeded"), None), "{}", done.body);
     for (place, what, expected) in [
-        ("event_store", "events", 5),
+        ("event_store", "events", 6),
         ("event_store", "import_claims", 1),
         ("recordings", "originals", 1),
         ("recordings", "recordings", 1),
         ("identity", "accounts", 1),
         ("identity", "api_keys", 1),
         ("identity", "refresh_tokens", 1),
-        ("read_models", "builds", 5),
+        ("read_models", "builds", 6),
     ] {
         assert_eq!(removed(&done.body, place, what), expected, "{place} {what}: {}", done.body);
     }
@@ -195,7 +197,7 @@ async fn a_crash_at_any_step_leaves_something_that_is_finished_later() {
         let receipt = leaving.world.anonymous().get(&location).answer().await;
         assert_eq!(receipt.body["status"], "succeeded", "{step}: {}", receipt.body);
         let redacted_again = ["close_log", "redact_events"].contains(&step);
-        assert_eq!(removed(&receipt.body, "event_store", "events"), if redacted_again { 5 } else { 0 }, "{step}");
+        assert_eq!(removed(&receipt.body, "event_store", "events"), if redacted_again { 6 } else { 0 }, "{step}");
         assert_eq!(leaving.rows_that_hold("adalovelace").await, [], "{step}");
     }
     let farewells = "SELECT count(*) FROM events WHERE event_type = 'account_erased'";

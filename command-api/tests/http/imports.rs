@@ -67,6 +67,18 @@ async fn a_recording_becomes_a_workout_with_its_samples_and_its_file() {
 }
 
 #[tokio::test]
+async fn an_import_that_says_no_visibility_has_the_default_of_its_athlete() {
+    let world = World::new().await;
+    let (ann, ben) = (world.athlete("ann").await, world.athlete("ben").await);
+    let patch = json!({"default_visibility": "followers"});
+    assert_eq!(ben.patch("/v1/me/profile").merge_patch(&patch).await.status, 202);
+    for (athlete, default) in [(&ann, "private"), (&ben, "followers")] {
+        let (id, _) = only(&athlete.imports(FIT, file(&ride(), Format::Fit)).await);
+        assert_eq!(world.last_payload(id).await["details"]["visibility"], default);
+    }
+}
+
+#[tokio::test]
 async fn the_same_activity_again_is_a_duplicate_whatever_its_form() {
     let world = World::new().await;
     let ann = world.athlete("ann").await;

@@ -15,6 +15,7 @@ mod imports;
 mod keys;
 mod measurements;
 mod preconditions;
+mod privacy_zones;
 mod profile;
 mod sessions;
 mod support;

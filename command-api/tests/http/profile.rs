@@ -79,3 +79,19 @@ async fn new_workouts_follow_the_profile() {
     assert_eq!(details["started_at"], "2026-10-01T10:00:00Z");
     assert_eq!((&details["local_date"], &details["visibility"]), (&json!("2026-10-02"), &json!("public")));
 }
+
+#[tokio::test]
+async fn what_was_said_of_no_workout_is_private_and_another_default_changes_no_earlier_one() {
+    let world = World::new().await;
+    let ann = world.athlete("ann").await;
+    let visibility = async |id| world.last_payload(id).await["details"]["visibility"].clone();
+    let first = ann.post("/v1/workouts").json(&run()).await.id();
+    assert_eq!(visibility(first).await, "private", "nobody has said anything yet");
+    let patch = json!({"default_visibility": "public"});
+    assert_eq!(ann.patch("/v1/me/profile").merge_patch(&patch).await.status, 202);
+    let second = ann.post("/v1/workouts").json(&run()).await.id();
+    assert_eq!((visibility(first).await, visibility(second).await), (json!("private"), json!("public")));
+    assert_eq!(world.events_of(first).await.len(), 1, "an earlier workout is left alone");
+    let patch = json!({"default_visibility": null});
+    assert_eq!(ann.patch("/v1/me/profile").merge_patch(&patch).await.status, 422, "there is always a default");
+}

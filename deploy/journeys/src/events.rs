@@ -60,6 +60,7 @@ impl EventRow {
                 let (owner, day) = (self.owner_id, text(&self.payload["measured_on"])?);
                 Some(format!("measured-{owner}-{day}-{:?}", self.payload["value"].as_f64()?))
             }
+            "privacy_zones_set" => text(&self.payload["zones"][0]["name"]),
             "athlete_registered" | "profile_updated" => text(&self.payload["profile"]["display_name"]),
             _ => None,
         }

@@ -5,6 +5,7 @@
 mod boards;
 mod measurement;
 mod periods;
+mod privacy;
 mod profile;
 mod totals;
 mod workout;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 pub use boards::{Board, BoardRule, Score, ranked};
 pub use measurement::{Measured, Measurement};
 pub use periods::{board_periods, label_of, starts_on};
+pub use privacy::PrivacyZones;
 pub use profile::Profile;
 pub use totals::{Day, Sums, by_period};
 pub use workout::Workout;
@@ -28,6 +30,7 @@ pub struct Model {
     pub workouts: BTreeMap<Uuid, Workout>,
     pub profiles: BTreeMap<Uuid, Profile>,
     pub measurements: BTreeMap<Measured, Measurement>,
+    pub privacy_zones: BTreeMap<Uuid, PrivacyZones>,
 }
 
 impl Model {
@@ -65,6 +68,10 @@ impl Model {
                 self.workouts.retain(|_, workout| workout.athlete_id != id);
                 self.measurements.retain(|measured, _| measured.athlete_id != id);
                 self.profiles.remove(&id);
+                self.privacy_zones.remove(&id);
+            }
+            "privacy_zones_set" => {
+                self.privacy_zones.insert(row.owner_id, PrivacyZones::of(row));
             }
             _ => {}
         }

@@ -30,6 +30,9 @@ async fn a_life(api: &Api) -> (Athlete, Vec<String>, String) {
     let imported = athlete.import(Format::Gpx.content_type(), Bytes::from(file), "public").await.unwrap();
     let measured = json!({"kind": "mass_kg", "value": 63.5, "measured_on": "2026-03-03"});
     athlete.send(&Call::post("/v1/me/measurements").json(&measured)).await.unwrap().expecting(202).unwrap();
+    let zone = json!({"name": MARKER, "latitude_deg": 52.1, "longitude_deg": 6.6, "radius_m": 500});
+    let zones = Call::new(reqwest::Method::PUT, "/v1/me/privacy-zones").json(&json!({"zones": [zone]}));
+    athlete.send(&zones).await.unwrap().expecting(202).unwrap();
     let key = json!({"name": MARKER, "scopes": ["read"]});
     athlete.send(&Call::post("/v1/account/api-keys").json(&key)).await.unwrap().expecting(201).unwrap();
     let imported_id = imported.json()["workouts"][0]["id"].as_str().unwrap().to_owned();
@@ -134,7 +137,7 @@ async fn nothing_of_who_left_is_found_anywhere_and_the_rest_goes_on() {
     assert!(on_board().await);
     let planted = everywhere(&stack, MARKER).await;
     let in_tables = |name: &str| planted.iter().any(|(table, _)| table.ends_with(name));
-    for table in ["events", "blobs", "api_keys", "profiles", "workouts"] {
+    for table in ["events", "blobs", "api_keys", "profiles", "workouts", "privacy_zones"] {
         assert!(in_tables(table), "the search finds what is planted in {table}: {planted:?}");
     }
     assert_eq!(everywhere(&stack, &ida.email).await.len(), 1, "an address is in one table");
@@ -171,7 +174,7 @@ async fn nothing_of_who_left_is_found_anywhere_and_the_rest_goes_on() {
 
     // The log is whole, what is published is what is stored, and every read model can be built from it.
     succeeds(&stack, Service::CommandApi, &["check"]).await;
-    for read_model in ["workouts", "profiles", "totals", "leaderboards", "measurements"] {
+    for read_model in ["workouts", "profiles", "totals", "leaderboards", "measurements", "privacy_zones"] {
         succeeds(&stack, Service::Projectors, &["rebuild", read_model, "--yes"]).await;
         let verified = succeeds(&stack, Service::Projectors, &["verify", read_model]).await;
         succeeds(&stack, Service::Projectors, &["promote", read_model]).await;

@@ -9,6 +9,7 @@ mod journey {
     mod measurements;
     mod own_writes;
     mod privacy;
+    mod privacy_zones;
     mod totals;
     mod workouts;
 }

@@ -73,7 +73,7 @@ async fn projectors_say_how_far_they_are() {
     let projections = status["projections"].as_array().unwrap();
     let mut names: Vec<&str> = projections.iter().map(|one| one["projection"].as_str().unwrap()).collect();
     names.sort_unstable();
-    assert_eq!(names, ["leaderboards", "measurements", "profiles", "totals", "workouts"]);
+    assert_eq!(names, ["leaderboards", "measurements", "privacy_zones", "profiles", "totals", "workouts"]);
     for one in projections {
         // A new installation begins with the newest version of each, and has no other.
         let newest = if one["projection"] == "leaderboards" { 2 } else { 1 };

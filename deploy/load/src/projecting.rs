@@ -134,7 +134,7 @@ async fn start_over(models: &PgPool) -> Result<(), Failure> {
     models
         .execute(
             "TRUNCATE workouts_v1.workouts, profiles_v1.profiles, totals_v1.totals, leaderboards_v2.leaderboards,
-                      measurements_v1.measurements;
+                      measurements_v1.measurements, privacy_zones_v1.privacy_zones;
              UPDATE checkpoints SET position = 0, next_offset = NULL, as_of = NULL;",
         )
         .await?;

@@ -32,7 +32,7 @@ const EVENTS: u64 = 1_000_000;
 /// Of how many athletes.
 const ATHLETES: u64 = EVENTS / EVENTS_EACH;
 /// The read models.
-const NAMES: [&str; 5] = ["workouts", "profiles", "totals", "leaderboards", "measurements"];
+const NAMES: [&str; 6] = ["workouts", "profiles", "totals", "leaderboards", "measurements", "privacy_zones"];
 /// How long users are watched without a rebuild; beside one, until it is done.
 const WATCHED: Duration = Duration::from_secs(10);
 /// Commands and queries a second meanwhile.

@@ -1,6 +1,8 @@
 //! The samples of one activity as columns of equal length, immutable once built.
 //! Parsers and finished live workouts build one; the codec stores it; metrics and the query API read its columns.
 
+use std::ops::Range;
+
 use super::field::Field;
 
 /// No recording has more samples than this: 55 hours at one a second.
@@ -113,6 +115,24 @@ impl Recording {
             *distance = distance.and_then(|metres| Field::DistanceM.quantise(metres));
         }
         self.columns[Field::DistanceM.index()] = Some(distances_m);
+        self.drop_empty_columns();
+        self
+    }
+
+    /// These samples alone, with time and distance counted from the first of them that has one; none past the end.
+    pub(crate) fn part(mut self, samples: Range<usize>) -> Self {
+        let samples = samples.start.min(self.len())..samples.end.min(self.len());
+        let begins_s = self.elapsed_s.get(samples.start).copied().unwrap_or_default();
+        self.elapsed_s = self.elapsed_s[samples.clone()].iter().map(|at| quantise_time(at - begins_s)).collect();
+        for column in self.columns.iter_mut().flatten() {
+            *column = column[samples.clone()].to_vec();
+        }
+        if let Some(distances_m) = &mut self.columns[Field::DistanceM.index()] {
+            let begins_m = distances_m.iter().flatten().next().copied().unwrap_or_default();
+            for distance in distances_m {
+                *distance = distance.and_then(|metres| Field::DistanceM.quantise((metres - begins_m).max(0.0)));
+            }
+        }
         self.drop_empty_columns();
         self
     }

@@ -13,6 +13,7 @@ use fittrack_domain::{
     athlete::AthleteRefusal,
     ids::{AthleteId, WorkoutId},
     measurement::MeasurementRefusal,
+    privacy::{Degrees, PrivacyZone, PrivacyZonesRefusal, ZoneId, ZoneRadius},
     recording::Format,
     sport::Sport,
     values::{Distance, Duration, ExerciseName, HeartRate, Text, TimeZone, Visibility},
@@ -149,6 +150,13 @@ impl NamesField for MeasurementRefusal {
     }
 }
 
+impl NamesField for PrivacyZonesRefusal {
+    fn field(&self) -> Option<(&'static str, &'static str)> {
+        let Self::Invalid { field, must } = self;
+        Some((field, must))
+    }
+}
+
 impl NamesField for AthleteRefusal {
     fn field(&self) -> Option<(&'static str, &'static str)> {
         match self {
@@ -238,5 +246,16 @@ pub fn a_recording() -> RecordingRef {
         leg: 1,
         session_id: Some(Uuid::from_u128(0x0192_0000_0000_7000_8000_0000_0000_0077)),
         device: Some("Garmin Forerunner 955".into()),
+    }
+}
+
+/// A zone called `Home`.
+pub fn a_zone(id: u128, (latitude, longitude): (f64, f64), radius_m: f64) -> PrivacyZone {
+    PrivacyZone {
+        zone_id: ZoneId(Uuid::from_u128(0x0192_0000_0000_4000_8000_0000_0000_0000 + id)),
+        name: Some(text("Home")),
+        latitude_deg: Degrees::latitude(latitude).unwrap(),
+        longitude_deg: Degrees::longitude(longitude).unwrap(),
+        radius_m: ZoneRadius::from_metres(radius_m).unwrap(),
     }
 }

@@ -8,9 +8,10 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::{
-    given::{History, athlete, metres, run, workout},
+    given::{History, athlete, metres, run, workout, zone},
     leaderboards::{self, Leaderboards},
     measurements::{self, Measurements},
+    privacy_zones::{self, PrivacyZones},
     profiles::{self, Profiles},
     totals::{self, Totals},
     workouts::{self, Workouts},
@@ -95,6 +96,14 @@ impl InMemory for Measurements {
     }
 }
 
+impl InMemory for PrivacyZones {
+    type Rows = BTreeMap<Uuid, privacy_zones::Row>;
+
+    fn write_to(rows: &mut Self::Rows, changes: privacy_zones::Changes) {
+        rows.extend(changes);
+    }
+}
+
 /// One thing an athlete does.
 #[derive(Debug, Clone)]
 enum Deed {
@@ -104,6 +113,7 @@ enum Deed {
     Retitle { which: usize },
     Delete { which: usize },
     Measure { day: u32, kg: u32 },
+    SetZones { zones: Vec<u32> },
 }
 
 fn deeds() -> impl Strategy<Value = Vec<(u128, Deed)>> {
@@ -117,6 +127,7 @@ fn deeds() -> impl Strategy<Value = Vec<(u128, Deed)>> {
         1 => any::<usize>().prop_map(|which| Deed::Retitle { which }),
         2 => any::<usize>().prop_map(|which| Deed::Delete { which }),
         2 => (1..5_u32, 50..90_u32).prop_map(|(day, kg)| Deed::Measure { day, kg }),
+        1 => prop::collection::vec(0..9_u32, 0..3).prop_map(|zones| Deed::SetZones { zones }),
     ];
     prop::collection::vec((0..4_u128, deed), 1..60)
 }
@@ -130,7 +141,7 @@ fn history(deeds: &[(u128, Deed)]) -> History {
     let visibility = |public: bool| if public { Visibility::Public } else { Visibility::Private };
     for (number, (who, deed)) in (0..).zip(deeds) {
         let any_workout = |which: usize| logged.get(which % logged.len().max(1)).copied().unwrap_or_default();
-        match *deed {
+        match deed.clone() {
             Deed::Rename => {
                 history.rename(athlete(*who), &format!("Name {number}"));
             }
@@ -163,6 +174,9 @@ fn history(deeds: &[(u128, Deed)]) -> History {
             }
             Deed::Delete { which } => {
                 history.delete(any_workout(which));
+            }
+            Deed::SetZones { zones } => {
+                history.set_zones(athlete(*who), zones.into_iter().map(zone).collect());
             }
             Deed::Measure { day, kg } => {
                 let measured_on = format!("2026-11-{day:02}").parse().unwrap();
@@ -224,6 +238,7 @@ proptest! {
         prop_assert_eq!(as_delivered::<Profiles>(&history, &deliveries), one_by_one::<Profiles>(&history));
         prop_assert_eq!(as_delivered::<Totals>(&history, &deliveries), one_by_one::<Totals>(&history));
         prop_assert_eq!(as_delivered::<Measurements>(&history, &deliveries), one_by_one::<Measurements>(&history));
+        prop_assert_eq!(as_delivered::<PrivacyZones>(&history, &deliveries), one_by_one::<PrivacyZones>(&history));
         prop_assert_eq!(as_delivered::<Leaderboards>(&history, &deliveries), one_by_one::<Leaderboards>(&history));
     }
 }

@@ -10,6 +10,7 @@ use fittrack_domain::{
     ids::{AthleteId, WorkoutId},
     measurement::{MeasuredValue, Measurement, MeasurementEvent, MeasurementKind, MeasurementRecorded},
     partition::{DEFAULT_PARTITIONS, partition_of},
+    privacy::{Degrees, PrivacyZone, PrivacyZones, PrivacyZonesEvent, PrivacyZonesSet, ZoneId, ZoneRadius},
     recording::Format,
     sport::Sport,
     values::{DisplayName, Distance, Duration, Energy, TimeZone, Title, Visibility},
@@ -73,6 +74,17 @@ pub fn seconds(seconds: u32) -> Duration {
     Duration::from_seconds(f64::from(seconds)).unwrap()
 }
 
+/// The n-th privacy zone.
+pub fn zone(n: u32) -> PrivacyZone {
+    PrivacyZone {
+        zone_id: ZoneId(Uuid::from_u128(0x0195_0000_0000_4000_8000_0000_0000_0000 + u128::from(n))),
+        name: None,
+        latitude_deg: Degrees::latitude(52.0 + f64::from(n) / 100.0).unwrap(),
+        longitude_deg: Degrees::longitude(6.641_664_8).unwrap(),
+        radius_m: ZoneRadius::from_metres(400.0).unwrap(),
+    }
+}
+
 /// Where a recording is.
 pub fn recording() -> RecordingRef {
     RecordingRef {
@@ -124,6 +136,13 @@ impl History {
         let id = Measurement::stream_id(athlete_id, kind, measured_on);
         let event = MeasurementEvent::MeasurementRecorded(recorded);
         self.add(owner, "measurement", id, "measurement_recorded", &event)
+    }
+
+    /// An athlete says near which places nothing is shown.
+    pub fn set_zones(&mut self, owner: Uuid, zones: Vec<PrivacyZone>) -> &mut Self {
+        let athlete_id = AthleteId(owner);
+        let event = PrivacyZonesEvent::PrivacyZonesSet(PrivacyZonesSet { athlete_id, zones });
+        self.add(owner, "privacy_zones", PrivacyZones::stream_id(athlete_id), "privacy_zones_set", &event)
     }
 
     /// A workout is logged by hand.

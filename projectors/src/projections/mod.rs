@@ -4,6 +4,7 @@ mod columns;
 mod copy_row;
 pub mod leaderboards;
 pub mod measurements;
+pub mod privacy_zones;
 pub mod profiles;
 pub mod totals;
 pub mod workouts;

@@ -4,7 +4,8 @@ use fittrack_schemas::envelope::StoredEvent;
 use projectors::{
     projection::Projection,
     projections::{
-        leaderboards::Leaderboards, measurements::Measurements, profiles::Profiles, totals::Totals, workouts::Workouts,
+        leaderboards::Leaderboards, measurements::Measurements, privacy_zones::PrivacyZones, profiles::Profiles,
+        totals::Totals, workouts::Workouts,
     },
     registry::Road,
 };
@@ -14,7 +15,7 @@ use proptest::{
 };
 
 use crate::{
-    given::{History, athlete, metres, run, workout},
+    given::{History, athlete, metres, run, workout, zone},
     scripted::scripted,
     support::{self, Databases},
 };
@@ -37,6 +38,7 @@ fn history(choices: &[u8]) -> History {
                 let measured_on = format!("2026-10-{:02}", 1 + choice % 3).parse().unwrap();
                 history.measure(athlete(n % 4), MeasurementKind::MassKg, measured_on, f64::from(50 + choice / 4))
             }
+            6 => history.set_zones(athlete(n % 4), vec![zone(u32::from(*choice))]),
             _ => history.log(athlete(n % 4), workout(n), run(|_| {})),
         };
     }
@@ -75,6 +77,7 @@ fn any_delivery_leaves_the_rows_of_one_undisturbed_reading() {
             running.stop().await;
             deliver::<Workouts>(&wild, &history, &deliveries).await;
             deliver::<Measurements>(&wild, &history, &deliveries).await;
+            deliver::<PrivacyZones>(&wild, &history, &deliveries).await;
             deliver::<Profiles>(&wild, &history, &deliveries).await;
             deliver::<Totals>(&wild, &history, &deliveries).await;
             deliver::<Leaderboards>(&wild, &history, &deliveries).await;

@@ -13,7 +13,7 @@ use projectors::{
 use serde_json::json;
 
 use crate::{
-    given::{History, athlete, run, workout},
+    given::{History, athlete, run, workout, zone},
     support::{self, Databases},
 };
 
@@ -29,7 +29,9 @@ fn history() -> History {
         .rename(athlete(1), "Anne")
         .delete(workout(3))
         .measure(athlete(1), MeasurementKind::MassKg, "2026-10-31".parse().unwrap(), 71.5)
-        .measure(athlete(2), MeasurementKind::MassKg, "2026-10-31".parse().unwrap(), 80.5);
+        .measure(athlete(2), MeasurementKind::MassKg, "2026-10-31".parse().unwrap(), 80.5)
+        .set_zones(athlete(1), vec![zone(1)])
+        .set_zones(athlete(2), vec![zone(2), zone(3)]);
     history
 }
 
@@ -61,6 +63,7 @@ async fn damaged_rows_of_an_owner_are_found_and_mended_and_others_are_left_alone
     databases.execute("DELETE FROM workouts_v1.workouts").await;
     databases.execute("UPDATE leaderboards_v2.leaderboards SET workouts = 7").await;
     databases.execute("UPDATE measurements_v1.measurements SET value_thousandths = 0").await;
+    databases.execute("UPDATE privacy_zones_v1.privacy_zones SET zones = '[]'").await;
     databases.execute("UPDATE profiles_v1.profiles SET display_name = 'Nobody'").await;
     let damaged = databases.all_rows().await;
     for built in Built::newest() {
@@ -76,7 +79,7 @@ async fn damaged_rows_of_an_owner_are_found_and_mended_and_others_are_left_alone
         }
     }
     assert_eq!(databases.all_rows().await, sound);
-    let decisions = audit::newest(&parts.read_models, 10).await.unwrap();
+    let decisions = audit::newest(&parts.read_models, 20).await.unwrap();
     assert_eq!(decisions.iter().filter(|entry| entry.action == "owner_rebuilt").count(), 2 * Built::newest().len());
     running.stop().await;
 }

@@ -47,8 +47,14 @@ impl Default for Stamps {
 impl Stamps {
     /// The stamp of what is about to be read of one owner's rows.
     pub fn of_owner(&self, model: ReadModel, owner: Uuid) -> Stamp {
+        self.of_owner_in(&[model], owner)
+    }
+
+    /// The same in several read models.
+    pub fn of_owner_in(&self, models: &[ReadModel], owner: Uuid) -> Stamp {
         let partition = partition_of(owner, self.partitions.load(Ordering::SeqCst));
-        self.read(&[Tag::Owner(model, owner), Tag::Partition(model, partition)])
+        let of_model = |model: &ReadModel| [Tag::Owner(*model, owner), Tag::Partition(*model, partition)];
+        self.read(&models.iter().flat_map(of_model).collect::<Vec<Tag>>())
     }
 
     /// The stamp of what is about to be read across owners.
@@ -139,6 +145,19 @@ mod tests {
         stamps.changed(ReadModel::Workouts, &notice(Some(vec![anna]), 3));
         assert!(!stamps.holds(&of_anna) && !stamps.holds(&whole));
         assert!(stamps.holds(&of_ben) && stamps.holds(&totals_of_anna));
+    }
+
+    #[test]
+    fn a_notice_of_one_of_several_read_models_drops_what_was_read_from_all() {
+        let stamps = Stamps::default();
+        let anna = Uuid::from_u128(1);
+        for model in [ReadModel::Workouts, ReadModel::PrivacyZones] {
+            let stamp = stamps.of_owner_in(&[ReadModel::Workouts, ReadModel::PrivacyZones], anna);
+            stamps.changed(ReadModel::Totals, &notice(Some(vec![anna]), 3));
+            assert!(stamps.holds(&stamp));
+            stamps.changed(model, &notice(Some(vec![anna]), 3));
+            assert!(!stamps.holds(&stamp), "{model:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod checkpoints;
 pub mod leaderboards;
 pub mod measurements;
+pub mod privacy_zones;
 pub mod profiles;
 pub mod recordings;
 pub mod totals;

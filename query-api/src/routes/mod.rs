@@ -21,6 +21,7 @@ mod leaderboard_me;
 mod me;
 mod measurements;
 mod original;
+mod privacy_zones;
 mod recording;
 mod totals;
 mod workout;
@@ -31,6 +32,7 @@ fn table() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(crate::openapi::frame())
         .routes(limited(Class::Read, routes!(me::get_me)))
         .routes(limited(Class::Read, routes!(measurements::list_measurements)))
+        .routes(limited(Class::Read, routes!(privacy_zones::get_privacy_zones)))
         .routes(limited(Class::Read, routes!(athlete::get_athlete)))
         .routes(limited(Class::Read, routes!(workouts::list_workouts)))
         .routes(limited(Class::Read, routes!(workout::get_workout)))
@@ -63,12 +65,13 @@ pub fn openapi() -> OpenApi {
 #[serde(deny_unknown_fields)]
 struct NoParameters {}
 
-/// A row that may be another athlete's, stamped by its owner.
+/// A row that may be another athlete's, stamped by its owner in the read models its answer depends on.
 ///
 /// The owner is known only from the row, and the stamp must be older than the row: so it is read as if it were the caller's
 /// own, and once more where it is not.
 async fn stamped_by_owner<R, F>(
     app: &App,
+    models: &[ReadModel],
     caller: Uuid,
     read: impl Fn() -> F,
     owner: impl Fn(&R) -> Uuid,
@@ -76,10 +79,10 @@ async fn stamped_by_owner<R, F>(
 where
     F: Future<Output = Result<Option<R>, sqlx::Error>>,
 {
-    let stamp = app.stamp_of(ReadModel::Workouts, caller);
+    let stamp = app.stamp_in(models, caller);
     let row = read().await.map_err(of_database)?;
     let Some(other) = row.as_ref().map(&owner).filter(|owner| *owner != caller) else { return Ok((stamp, row)) };
-    let stamp = app.stamp_of(ReadModel::Workouts, other);
+    let stamp = app.stamp_in(models, other);
     Ok((stamp, read().await.map_err(of_database)?))
 }
 

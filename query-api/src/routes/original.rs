@@ -1,4 +1,5 @@
-//! `GET /v1/workouts/{id}/original`: the file as it was uploaded, byte for byte, for its owner alone.
+//! `GET /v1/workouts/{id}/original`: the file as it was uploaded, byte for byte, for its owner alone: it holds the whole track,
+//! also what the owner's privacy zones hide from others.
 //! Not kept in the cache: files are large, and asked for once.
 use axum::extract::State;
 use axum::http::HeaderValue;

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::ask::{Ask, Whose, json_answer};
+use crate::privacy::Hidden;
 use crate::problems::of_database;
 use crate::queries::workouts::{self, RecordingRow};
 use crate::queries::{recordings, units};
@@ -44,7 +45,7 @@ pub struct Samples {
     /// How many samples follow: the length of every column.
     #[schema(example = 100)]
     sample_count: usize,
-    /// How many the recording has.
+    /// How many the recording has; to others, how many of them are shown to others.
     #[schema(example = 2731)]
     recorded_sample_count: usize,
     /// `elapsed_s` and the columns; null where a sensor said nothing.
@@ -71,6 +72,10 @@ impl Serialize for Number {
 /// The recording of a workout
 ///
 /// 404 where there is no such workout for the caller, or it was logged by hand.
+///
+/// To anybody but its owner it begins with the first sample outside its owner's privacy zones and ends with the last: of the
+/// rest nothing is shown in any column, and time and distance count from the first sample shown. Of a track that never
+/// leaves them no sample is shown. A recording without positions is shown whole.
 #[utoipa::path(
     get,
     path = "/v1/workouts/{id}/recording",
@@ -84,22 +89,30 @@ pub async fn get_recording(
     Path(id): Path<Uuid>,
     ask: Ask,
 ) -> Result<Response, Problem> {
+    const READS: &[ReadModel] = &[ReadModel::Workouts, ReadModel::PrivacyZones];
     let me = caller.athlete_id;
     let load = || async {
         let asked: Parameters = ask.parameters()?;
         let fields = asked.fields()?;
         let read = || workouts::recording(&app.read_models, id, me);
-        let (stamp, row) = super::stamped_by_owner(&app, me, read, |row: &RecordingRow| row.athlete_id).await?;
+        let (stamp, row) = super::stamped_by_owner(&app, READS, me, read, |row: &RecordingRow| row.athlete_id).await?;
         let row = row.ok_or_else(super::no_such_workout)?;
         let place = row.recording.ok_or_else(super::no_recording)?.0;
+        let hidden = if row.athlete_id == me {
+            Hidden::from_nobody()
+        } else {
+            Hidden::from_others(&app, row.athlete_id).await?
+        };
         let _permit = app.blob_permit().await?;
         let blob = recordings::content(&app.recordings, &place.recording_sha256).await.map_err(of_database)?;
         let blob = blob.ok_or_else(|| Problem::internal(format!("blob {} is missing", place.recording_sha256)))?;
-        let decoding = tokio::task::spawn_blocking(move || recording::decode(&blob));
+        // Before it is thinned out: what is hidden has no say in which samples are kept.
+        let decode = move || recording::decode(&blob).map(|recording| hidden.leaves_of(recording));
+        let decoding = tokio::task::spawn_blocking(decode);
         let recording = decoding.await.map_err(Problem::internal)?.map_err(Problem::internal)?;
         json_answer(stamp, &Samples::of(id, &recording, fields.as_deref(), asked.resolution))
     };
-    ask.answer(&app, Whose::Callers(me), &[ReadModel::Workouts], load).await
+    ask.answer(&app, Whose::Callers(me), READS, load).await
 }
 
 impl Parameters {

@@ -93,15 +93,16 @@ pub async fn get_workout(
     Path(id): Path<Uuid>,
     ask: Ask,
 ) -> Result<Response, Problem> {
+    const READS: &[ReadModel] = &[ReadModel::Workouts];
     let me = caller.athlete_id;
     let load = || async {
         ask.parameters::<super::NoParameters>()?;
         let read = || workouts::one(&app.read_models, id, me);
-        let (stamp, row) = super::stamped_by_owner(&app, me, read, |row: &WorkoutRow| row.athlete_id).await?;
+        let (stamp, row) = super::stamped_by_owner(&app, READS, me, read, |row: &WorkoutRow| row.athlete_id).await?;
         let row = row.ok_or_else(super::no_such_workout)?;
         versioned_answer(stamp, row.item.version, &Workout::from(row))
     };
-    ask.answer(&app, Whose::Callers(me), &[ReadModel::Workouts], load).await
+    ask.answer(&app, Whose::Callers(me), READS, load).await
 }
 
 impl From<WorkoutRow> for Workout {

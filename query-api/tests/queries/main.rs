@@ -10,6 +10,7 @@ mod every_route;
 mod leaderboards;
 mod measurements;
 mod paging;
+mod privacy;
 mod recordings;
 mod stage;
 mod totals;

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::stage::{Athlete, Stage, Workout};
 
-async fn stored(stage: &Stage, kind: &str, content: &[u8]) -> String {
+pub async fn stored(stage: &Stage, kind: &str, content: &[u8]) -> String {
     let digest = Sha256::digest(content);
     let insert = "INSERT INTO blobs (sha256, kind, content) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     sqlx::query(insert).bind(digest.as_slice()).bind(kind).bind(content).execute(&stage.recordings).await.unwrap();

@@ -80,6 +80,13 @@ pub const SHAPES: &[Shape] = &[
         indexes: include_str!("../../read-models/shapes/measurements_v1.indexes.sql"),
         differences: &[],
     },
+    Shape {
+        read_model: "privacy_zones",
+        version: 1,
+        table: include_str!("../../read-models/shapes/privacy_zones_v1.table.sql"),
+        indexes: include_str!("../../read-models/shapes/privacy_zones_v1.indexes.sql"),
+        differences: &[],
+    },
 ];
 
 const MOVING_TIME: Difference =

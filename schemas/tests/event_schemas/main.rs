@@ -19,7 +19,8 @@ use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use compatibility::{Verdict, verdict};
 use fittrack_domain::{
-    athlete::AthleteEvent, event_type::EventType, measurement::MeasurementEvent, workout::WorkoutEvent,
+    athlete::AthleteEvent, event_type::EventType, measurement::MeasurementEvent, privacy::PrivacyZonesEvent,
+    workout::WorkoutEvent,
 };
 use fittrack_schemas::event_schemas::{EventSchema, event_schemas};
 use schemars::JsonSchema;
@@ -97,8 +98,11 @@ fn the_schema_of_every_version_there_ever_was_is_committed() {
 
 #[test]
 fn every_event_of_every_aggregate_has_a_schema() {
-    let happens: BTreeSet<String> =
-        types_of::<AthleteEvent>().chain(types_of::<WorkoutEvent>()).chain(types_of::<MeasurementEvent>()).collect();
+    let happens: BTreeSet<String> = types_of::<AthleteEvent>()
+        .chain(types_of::<WorkoutEvent>())
+        .chain(types_of::<MeasurementEvent>())
+        .chain(types_of::<PrivacyZonesEvent>())
+        .collect();
     let described: BTreeSet<String> = event_schemas().iter().map(|schema| schema.event_type.to_owned()).collect();
     assert_eq!(described, happens);
 }

@@ -9,7 +9,9 @@ use uuid::Uuid;
 
 use super::Findings;
 use crate::failure::{Failure, Result};
-use crate::model::{Board, BoardRule, Day, Measured, Measurement, Model, Profile, Score, Sums, Workout, board_periods};
+use crate::model::{
+    Board, BoardRule, Day, Measured, Measurement, Model, PrivacyZones, Profile, Score, Sums, Workout, board_periods,
+};
 use crate::stack::TestStack;
 
 const SHOWN_VERSION: &str = "SELECT version FROM read_models WHERE name = 'leaderboards'";
@@ -26,6 +28,7 @@ pub async fn check(stack: &TestStack, model: &Model, rule: BoardRule, findings: 
     compare("workouts", &model.workouts, &workouts(&mut database).await?, findings);
     compare("profiles", &model.profiles, &profiles(&mut database).await?, findings);
     compare("measurements", &model.measurements, &measurements(&mut database).await?, findings);
+    compare("privacy_zones", &model.privacy_zones, &privacy_zones(&mut database).await?, findings);
     compare("totals", &model.totals(), &totals(&mut database, findings).await?, findings);
     let boards = flat(model.boards(rule));
     compare("leaderboards", &boards, &leaderboards(&mut database, rule, findings).await?, findings);
@@ -149,6 +152,12 @@ async fn measurements(database: &mut PgConnection) -> Result<BTreeMap<Measured, 
         (measured, Measurement { version, value })
     };
     Ok(rows.into_iter().map(measurement).collect())
+}
+
+async fn privacy_zones(database: &mut PgConnection) -> Result<BTreeMap<Uuid, PrivacyZones>> {
+    let all = "SELECT athlete_id, version, zones FROM privacy_zones";
+    let rows: Vec<(Uuid, i64, serde_json::Value)> = sqlx::query_as(all).fetch_all(database).await?;
+    Ok(rows.into_iter().map(|(athlete_id, version, zones)| (athlete_id, PrivacyZones { version, zones })).collect())
 }
 
 #[derive(FromRow)]

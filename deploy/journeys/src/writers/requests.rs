@@ -112,6 +112,13 @@ pub fn measure(random: &mut StdRng, athlete_id: Uuid, nth: u32) -> Marked {
     marked(Call::post("/v1/me/measurements").json(&body), format!("measured-{athlete_id}-{measured_on}-{value:?}"))
 }
 
+/// A zone around one of a few places, so that some stay where they were.
+pub fn zones(random: &mut StdRng, mark: String) -> Marked {
+    let (north, radius_m) = (random.random_range(0..3), random.random_range(200..=2_000));
+    let zone = json!({"name": mark, "latitude_deg": 52 + north, "longitude_deg": 6.25, "radius_m": radius_m});
+    marked(Call::put("/v1/me/privacy-zones").json(&json!({"zones": [zone]})), mark)
+}
+
 /// A new name for the athlete.
 pub fn rename(mark: String) -> Marked {
     marked(Call::patch("/v1/me/profile").merge_patch(&json!({"display_name": mark})), mark)

@@ -104,6 +104,7 @@ impl Writer {
                 let nth = u32::try_from(self.number).unwrap_or_default() % 16 * 20_000 + self.asked % 20_000;
                 return (requests::measure(&mut self.random, self.athlete.id, nth), About::Nothing);
             }
+            44 => return (requests::zones(&mut self.random, mark), About::Nothing),
             _ => {}
         }
         (requests::log(&mut self.random, mark), About::New)

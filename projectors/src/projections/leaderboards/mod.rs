@@ -137,6 +137,7 @@ fn fold(changes: &mut Changes, moment: Moment, event: Event, rule: Rule) -> Resu
         Event::AthleteRegistered(_)
         | Event::ProfileUpdated(_)
         | Event::MeasurementRecorded(_)
+        | Event::PrivacyZonesSet(_)
         | Event::AccountErased(_)
         | Event::Redacted => return Ok(()),
     };

@@ -73,6 +73,7 @@ impl Projection for Measurements {
             | Event::WorkoutImported(_)
             | Event::WorkoutEdited(_)
             | Event::WorkoutDeleted(_)
+            | Event::PrivacyZonesSet(_)
             | Event::AccountErased(_)
             | Event::Redacted => {}
         }

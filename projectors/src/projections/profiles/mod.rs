@@ -65,6 +65,7 @@ impl Projection for Profiles {
             | Event::WorkoutEdited(_)
             | Event::WorkoutDeleted(_)
             | Event::MeasurementRecorded(_)
+            | Event::PrivacyZonesSet(_)
             | Event::AccountErased(_)
             | Event::Redacted => {}
         }

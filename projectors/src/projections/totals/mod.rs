@@ -75,6 +75,7 @@ impl Projection for Totals {
             Event::AthleteRegistered(_)
             | Event::ProfileUpdated(_)
             | Event::MeasurementRecorded(_)
+            | Event::PrivacyZonesSet(_)
             | Event::AccountErased(_)
             | Event::Redacted => Ok(()),
         }

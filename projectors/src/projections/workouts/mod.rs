@@ -89,6 +89,7 @@ impl Projection for Workouts {
             Event::AthleteRegistered(_)
             | Event::ProfileUpdated(_)
             | Event::MeasurementRecorded(_)
+            | Event::PrivacyZonesSet(_)
             | Event::AccountErased(_)
             | Event::Redacted => {}
         }

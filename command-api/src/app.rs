@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 
 use crate::{
     dispatch::Dispatcher,
+    exports::Exports,
     identity::{
         AccountError, api_keys::ApiKeys, ended::EndedSessions, passwords::Passwords, registration::Registration,
         sessions::Sessions, sign_in::SignIn, throttle::Throttle, tokens::Tokens,
@@ -60,6 +61,8 @@ pub struct Parts {
     pub verifier: Verifier,
     /// Takes in recordings.
     pub importer: Importer,
+    /// Makes exports of everything.
+    pub exports: Exports,
     /// The commands under way here.
     pub running: Running,
     /// Turns for uploads.
@@ -119,6 +122,7 @@ impl App {
             sessions,
             ended,
             registration: Registration::new(identity, dispatcher.clone(), passwords.clone(), throttle.clone()),
+            exports: Exports::new(dispatcher.store().clone(), event_store.clone(), recordings.clone()),
             importer: Importer::new(event_store, recordings, dispatcher.clone()),
             verifier: Verifier::new(keys, &issuer, &audience)?.with_revocations(revocations),
             dispatcher,

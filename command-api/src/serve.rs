@@ -20,6 +20,7 @@ use crate::{
     blobs,
     dispatch::Dispatcher,
     identity::{sweeper, tokens::Tokens},
+    jobs::worker,
     key_file::KeyFile,
     relay::{
         Relay,
@@ -97,7 +98,7 @@ pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
         stop: background.clone(),
         expected_partitions: Some(settings.partitions),
     };
-    let registration = app.registration.clone();
+    let (registration, exports) = (app.registration.clone(), app.exports.clone());
     let sweeping = shutdown.token();
     let prover = settings.relay.as_ref().map(|access| prover_of(access, settings.partitions)).transpose()?;
     shutdown.spawn_background("event store check", async move {
@@ -113,7 +114,8 @@ pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
                 proving,
                 pg::watch(store_check.pool, store_check.check, store_check.stop.clone()),
                 sweeper::run(registration, sweeping.clone()),
-                blobs.run(sweeping),
+                blobs.run(sweeping.clone()),
+                worker::run(exports.clone(), exports.woken, sweeping),
             );
         }
         Ok::<_, StoreRefusal>(())

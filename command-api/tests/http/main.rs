@@ -9,6 +9,7 @@ mod attack_tokens;
 mod audit;
 mod bad_input;
 mod every_route;
+mod exports;
 mod idempotency;
 mod imports;
 mod keys;

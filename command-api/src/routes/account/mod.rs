@@ -1,6 +1,7 @@
 //! Accounts: registering, signing in and out, passwords, and by what others check who is signed in.
 pub mod api_keys;
 pub mod end_session;
+pub mod export;
 pub mod first_password;
 pub mod jwks;
 mod origin;

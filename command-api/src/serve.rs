@@ -98,7 +98,7 @@ pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
         stop: background.clone(),
         expected_partitions: Some(settings.partitions),
     };
-    let (registration, exports) = (app.registration.clone(), app.exports.clone());
+    let (registration, exports, zip_imports) = (app.registration.clone(), app.exports.clone(), app.zip_imports.clone());
     let sweeping = shutdown.token();
     let prover = settings.relay.as_ref().map(|access| prover_of(access, settings.partitions)).transpose()?;
     shutdown.spawn_background("event store check", async move {
@@ -115,7 +115,8 @@ pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
                 pg::watch(store_check.pool, store_check.check, store_check.stop.clone()),
                 sweeper::run(registration, sweeping.clone()),
                 blobs.run(sweeping.clone()),
-                worker::run(exports.clone(), exports.woken, sweeping),
+                worker::run(exports.clone(), exports.woken, sweeping.clone()),
+                worker::run(zip_imports.clone(), zip_imports.woken, sweeping),
             );
         }
         Ok::<_, StoreRefusal>(())

@@ -11,7 +11,8 @@ CREATE TABLE import_jobs (
                      CHECK (state IN ('receiving', 'pending', 'running', 'succeeded', 'failed')),
     requested_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
     finished_at      timestamptz,
-    expires_at       timestamptz NOT NULL DEFAULT clock_timestamp() + interval '1 hour', -- of what is being received: when it is given up
+    expires_at       timestamptz          -- of what is being received and of what is done: when it goes
+                     DEFAULT clock_timestamp() + interval '2 hours',
     attempts         integer     NOT NULL DEFAULT 0,
     epoch            bigint      NOT NULL DEFAULT 0,
     lease_expires_at timestamptz NOT NULL DEFAULT clock_timestamp(),

@@ -12,17 +12,14 @@ mod profile;
 mod words;
 mod workouts;
 
-use axum::{Router, extract::DefaultBodyLimit};
+use axum::Router;
 use fittrack_runtime::{
     edge::{Edge, EdgeSettings},
     rate_limit::{Class, limited},
     server,
 };
 use utoipa::openapi::OpenApi;
-use utoipa_axum::{
-    router::{OpenApiRouter, UtoipaMethodRouter},
-    routes,
-};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::app::App;
 
@@ -50,14 +47,9 @@ fn table() -> OpenApiRouter<App> {
         .routes(limited(Class::Write, routes!(measurements::record_measurement)))
         .routes(limited(Class::Write, routes!(workouts::log::log_workout)))
         .routes(limited(Class::Write, routes!(workouts::edit::edit_workout, workouts::delete::delete_workout)))
-        .routes(limited(Class::Write, upload(routes!(workouts::import::import_recording))))
+        .routes(limited(Class::Write, routes!(workouts::import::import_recording)))
         .routes(limited(Class::Read, routes!(documentation::show_openapi)))
         .routes(limited(Class::Read, routes!(documentation::show_problem)))
-}
-
-/// A route whose bodies are files, longer than others'.
-fn upload((schemas, paths, router): UtoipaMethodRouter<App>) -> UtoipaMethodRouter<App> {
-    (schemas, paths, router.layer(DefaultBodyLimit::max(workouts::MAX_UPLOAD_BYTES)))
 }
 
 /// What stands around the routes.

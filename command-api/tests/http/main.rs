@@ -23,3 +23,4 @@ mod throttling;
 #[path = "../../../deploy/runtime/testing/walk.rs"]
 mod walk;
 mod workouts;
+mod zip_imports;

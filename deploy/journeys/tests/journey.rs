@@ -9,6 +9,7 @@ mod journey {
     mod measurements;
     mod own_writes;
     mod privacy;
+    mod takeout;
     mod totals;
     mod workouts;
 }

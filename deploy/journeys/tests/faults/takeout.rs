@@ -56,6 +56,12 @@ async fn the_command_api_may_be_killed_while_it_makes_an_export_or_takes_one_in(
     assert_eq!((done["refused_count"].as_i64(), done["file_count"].as_i64()), (Some(0), Some(WORKOUTS + 1)), "{done}");
     assert_eq!(done["stored_count"].as_i64(), Some(WORKOUTS), "the profile says the same already: {done}");
     let token = done["consistency_token"].as_str().unwrap();
+    // More than a query would wait for.
+    until("the read models have caught up", async || {
+        new.get_seeing("/v1/workouts?limit=1", token).await.map(|_| ()).map_err(|error| error.to_string())
+    })
+    .await
+    .unwrap();
     let list = new.all("/v1/workouts?limit=100", Some(token)).await.unwrap();
     assert_eq!(i64::try_from(list.len()).unwrap(), WORKOUTS);
 }

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use crate::stage::{Athlete, Stage};
 
-async fn import(stage: &Stage, athlete: &Athlete, state: &str) -> Uuid {
+async fn import(on: &Stage, athlete: &Athlete, state: &str) -> Uuid {
     let id = Uuid::now_v7();
     let done = state == "succeeded";
     sqlx::query(
@@ -15,7 +15,7 @@ async fn import(stage: &Stage, athlete: &Athlete, state: &str) -> Uuid {
     .bind(state)
     .bind(done.then_some(3))
     .bind(done.then_some(77_i64))
-    .execute(&stage.recordings)
+    .execute(&on.recordings)
     .await
     .unwrap();
     for (number, status, reason) in
@@ -30,7 +30,7 @@ async fn import(stage: &Stage, athlete: &Athlete, state: &str) -> Uuid {
         .bind(athlete.id)
         .bind(status)
         .bind(reason)
-        .execute(&stage.recordings)
+        .execute(&on.recordings)
         .await
         .unwrap();
     }

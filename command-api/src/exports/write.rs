@@ -94,6 +94,8 @@ fn start(zip: &mut Zip, name: &str) -> Result<(), JobError> {
 /// Everything but the recordings; says which those are.
 fn write_document(run: &Run, zip: &mut Zip) -> Result<Vec<Later>, JobError> {
     let athlete_id = AthleteId(run.job.athlete_id);
+    // As the store has it: another replica may have changed it.
+    run.store.forget::<Athlete>(athlete_id.0);
     let athlete = run.thread.wait(run.store.load::<Athlete>(athlete_id.0))?.state;
     // Erased in between.
     let profile = athlete.profile.ok_or(JobError::Lost)?;

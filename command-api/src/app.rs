@@ -18,11 +18,12 @@ use tokio::sync::Semaphore;
 
 use crate::{
     dispatch::Dispatcher,
+    exports::Exports,
     identity::{
         AccountError, api_keys::ApiKeys, ended::EndedSessions, passwords::Passwords, registration::Registration,
         sessions::Sessions, sign_in::SignIn, throttle::Throttle, tokens::Tokens,
     },
-    imports::Importer,
+    imports::{Importer, zip::ZipImports},
     routes::{
         idempotency::Running,
         problems::{self, RETRY_AFTER},
@@ -60,6 +61,10 @@ pub struct Parts {
     pub verifier: Verifier,
     /// Takes in recordings.
     pub importer: Importer,
+    /// Takes in zips.
+    pub zip_imports: ZipImports,
+    /// Makes exports of everything.
+    pub exports: Exports,
     /// The commands under way here.
     pub running: Running,
     /// Turns for uploads.
@@ -113,13 +118,16 @@ impl App {
         let keys = JwksSource::Keys(tokens.jwk_set());
         let sessions = Sessions::new(identity.clone(), tokens.clone(), ended.clone());
         let throttle = Throttle::new(identity.clone());
+        let importer = Importer::new(event_store.clone(), recordings.clone(), dispatcher.clone());
         Ok(Self(Arc::new(Parts {
             sign_in: SignIn::new(identity.clone(), passwords.clone(), throttle.clone(), sessions.clone()),
             api_keys: ApiKeys::new(identity.clone(), tokens.clone(), ended.clone()),
             sessions,
             ended,
             registration: Registration::new(identity, dispatcher.clone(), passwords.clone(), throttle.clone()),
-            importer: Importer::new(event_store, recordings, dispatcher.clone()),
+            exports: Exports::new(dispatcher.store().clone(), event_store, recordings.clone()),
+            zip_imports: ZipImports::new(importer.clone(), dispatcher.clone(), recordings),
+            importer,
             verifier: Verifier::new(keys, &issuer, &audience)?.with_revocations(revocations),
             dispatcher,
             passwords,

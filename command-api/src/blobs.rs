@@ -48,6 +48,13 @@ pub async fn store(pool: &PgPool, kind: BlobKind, sha256: [u8; 32], content: &[u
     Ok(())
 }
 
+const LOAD: &str = "SELECT content FROM blobs WHERE sha256 = decode($1, 'hex')";
+
+/// The content with this SHA-256 (hexadecimal).
+pub async fn load(pool: &PgPool, sha256: &str) -> Result<Option<Vec<u8>>, sqlx::Error> {
+    sqlx::query_scalar(LOAD).bind(sha256).fetch_optional(pool).await
+}
+
 /// Removes blobs that nothing names. Claims are in another database, so a blob is removed only if it is still old at the
 /// moment of its removal: an import that names it has renewed it first.
 #[derive(Debug, Clone)]

@@ -2,7 +2,8 @@
 //!
 //! A request meets its route ([`routes`]: raw fields become values of the domain, all refusals at once), the dispatcher
 //! ([`dispatch`]: load, decide, append) and the event store ([`store`]: group commit). Who may sign in is kept by
-//! [`identity`], whoever leaves is forgotten by [`erasure`], files from devices are taken in by [`imports`] with [`blobs`] underneath, and [`relay`] carries what was
+//! [`identity`], whoever leaves is forgotten by [`erasure`], files from devices are taken in by [`imports`] with [`blobs`]
+//! underneath, what an athlete takes away is made by [`exports`] (both as [`jobs`] where it takes long), and [`relay`] carries what was
 //! stored to Kafka and goes on proving that the log is what was published. [`check`] proves a store's invariants, [`app`]
 //! puts the parts together, [`cli`] is the command line, [`admin`] what only operators do
 //! to accounts.
@@ -23,8 +24,10 @@ pub mod cli;
 pub mod dispatch;
 mod erase_command;
 pub mod erasure;
+pub mod exports;
 pub mod identity;
 pub mod imports;
+pub mod jobs;
 pub mod key_file;
 pub mod relay;
 pub mod routes;

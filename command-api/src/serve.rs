@@ -21,6 +21,7 @@ use crate::{
     dispatch::Dispatcher,
     erasure::eraser::Eraser,
     identity::{sweeper, tokens::Tokens},
+    jobs::worker,
     key_file::KeyFile,
     relay::{
         Relay,
@@ -105,7 +106,7 @@ pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
         stop: background.clone(),
         expected_partitions: Some(settings.partitions),
     };
-    let registration = app.registration.clone();
+    let (registration, exports, zip_imports) = (app.registration.clone(), app.exports.clone(), app.zip_imports.clone());
     let sweeping = shutdown.token();
     let prover = settings.relay.as_ref().map(|access| prover_of(access, settings.partitions)).transpose()?;
     shutdown.spawn_background("event store check", async move {
@@ -127,7 +128,9 @@ pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
                 erasing,
                 pg::watch(store_check.pool, store_check.check, store_check.stop.clone()),
                 sweeper::run(registration, sweeping.clone()),
-                blobs.run(sweeping),
+                blobs.run(sweeping.clone()),
+                worker::run(exports.clone(), exports.woken, sweeping.clone()),
+                worker::run(zip_imports.clone(), zip_imports.woken, sweeping),
             );
         }
         Ok::<_, StoreRefusal>(())

@@ -224,13 +224,18 @@ fn joined<'a>(lines: impl Iterator<Item = &'a HeaderValue>) -> Option<HeaderValu
 
 /// A JSON answer; its tag is that of its bytes.
 pub fn json_answer(stamp: Stamp, body: &impl Serialize) -> Result<Loaded, Problem> {
+    Ok(Loaded { answer: json_body(body)?, stamp })
+}
+
+/// The same for what is not kept.
+pub fn json_body(body: &impl Serialize) -> Result<Answer, Problem> {
     let body = Bytes::from(serde_json::to_vec(body).map_err(Problem::internal)?);
     let digest = Sha256::digest(&body);
     // Half of it, which nobody finds twice.
     let half: [u8; 16] = std::array::from_fn(|at| digest[at]);
     let etag = quoted(format!("{:032x}", u128::from_be_bytes(half)))?;
     let coded = Coded::of(&body);
-    Ok(Loaded { answer: Answer { body, content_type: JSON, etag, link: None, coded }, stamp })
+    Ok(Answer { body, content_type: JSON, etag, link: None, coded })
 }
 
 /// A JSON answer about one thing, whose tag is the version of its stream: what `If-Match` of a command expects.

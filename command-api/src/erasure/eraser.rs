@@ -142,6 +142,7 @@ impl Eraser {
                     &mut erasure.removed,
                 );
                 if !more.await? {
+                    places::remove_jobs(&self.recordings, athlete_id, &mut erasure.removed).await?;
                     erasure.next_step = Step::RemoveAccount;
                 }
             }

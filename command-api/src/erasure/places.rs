@@ -66,6 +66,28 @@ pub async fn remove_blobs(
     Ok(true)
 }
 
+/// Pieces are a mebibyte each; what else is of a job goes with it.
+const REMOVE_PIECES: [&str; 2] = [
+    "DELETE FROM export_chunks WHERE ctid = ANY(ARRAY(SELECT ctid FROM export_chunks WHERE athlete_id = $1 LIMIT 100))",
+    "DELETE FROM import_chunks WHERE ctid = ANY(ARRAY(SELECT ctid FROM import_chunks WHERE athlete_id = $1 LIMIT 100))",
+];
+const REMOVE_JOBS: [(&str, &str); 2] = [
+    ("recordings.exports", "DELETE FROM export_jobs WHERE athlete_id = $1"),
+    ("recordings.imports", "DELETE FROM import_jobs WHERE athlete_id = $1"),
+];
+
+/// Removes what exports and imports of zips have left.
+pub async fn remove_jobs(recordings: &PgPool, athlete_id: Uuid, removed: &mut Removed) -> Result<(), sqlx::Error> {
+    for statement in REMOVE_PIECES {
+        while sqlx::query(statement).bind(athlete_id).execute(recordings).await?.rows_affected() > 0 {}
+    }
+    for (name, statement) in REMOVE_JOBS {
+        let done = sqlx::query(statement).bind(athlete_id).execute(recordings).await?;
+        *removed.entry(name.to_owned()).or_default() += done.rows_affected().cast_signed();
+    }
+    Ok(())
+}
+
 const REMOVE_REFRESH_TOKENS: &str =
     "DELETE FROM refresh_tokens WHERE session_id IN (SELECT session_id FROM sessions WHERE athlete_id = $1)";
 /// The ids are announced until no token of theirs is good; then the sweeper removes the rows.

@@ -7,6 +7,7 @@ pub mod claims;
 pub mod draft;
 pub mod overlap;
 pub mod prepare;
+pub mod zip;
 
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use fittrack_domain::{
     ids::WorkoutId,
     recording::{FileRefusal, Format},
     values::Visibility,
-    workout::{ImportWorkout, RecordingRef, Workout, WorkoutCommand, WorkoutRefusal},
+    workout::{ImportWorkout, RecordingRef, Workout, WorkoutCommand, WorkoutDraft, WorkoutRefusal},
 };
 use metrics::counter;
 use sqlx::PgPool;
@@ -57,6 +58,17 @@ pub struct Keyed {
     pub command_id: Uuid,
     /// Identifies the request.
     pub fingerprint: String,
+}
+
+/// One activity of a file that was taken in before, here or elsewhere, and what its owner has made of it since.
+#[derive(Debug, Clone)]
+pub struct Restored {
+    /// The file.
+    pub upload: Upload,
+    /// Which of its activities.
+    pub leg: u32,
+    /// What the workout says now.
+    pub draft: WorkoutDraft,
 }
 
 /// What became of one activity of the file.
@@ -123,7 +135,7 @@ impl Importer {
 
     /// Takes in a file: one result for each of its activities, in the file's order.
     pub async fn import(&self, upload: Upload) -> Result<Vec<Imported>, ImportError> {
-        let is_retry = self.is_retry(&upload).await?;
+        let is_retry = self.is_retry(&upload, 0).await?;
         let prepared = self.prepare(&upload).await?;
         refuse_impossible(&upload, &prepared)?;
         let candidates: Vec<_> = prepared.legs.iter().map(|leg| leg.candidate(prepared.original_sha256)).collect();
@@ -131,18 +143,48 @@ impl Importer {
         self.store_blobs(&upload, &prepared, &claims).await?;
         let mut imported = Vec::with_capacity(claims.len());
         for (leg, claim) in prepared.legs.iter().zip(claims) {
-            let outcome = match claim {
-                Claim::Proceed(workout_id) => self.store_workout(&upload, &prepared, leg, workout_id).await?,
-                Claim::Duplicate(existing) if is_retry => self.of_this_key(&upload, leg, existing).await?,
-                Claim::Duplicate(existing) => duplicate(&existing),
-                // The file holds the same activity twice; its first copy has just been stored.
-                Claim::Repeats(workout_id) => duplicate(&self.existing(workout_id).await?),
-            };
-            let outcome_name = if outcome.is_new { "stored" } else { "duplicate" };
-            counter!("fittrack_imported_activities_total", "outcome" => outcome_name).increment(1);
-            imported.push(outcome);
+            imported.push(self.follow(&upload, &prepared, leg, claim, is_retry).await?);
         }
         Ok(imported)
+    }
+
+    /// Takes in one activity of a file under what its owner has made of it. It is recognised by what was recorded, as ever.
+    pub async fn restore(&self, restored: Restored) -> Result<Imported, ImportError> {
+        let Restored { upload, leg: number, draft } = restored;
+        let is_retry = self.is_retry(&upload, number).await?;
+        let mut prepared = self.prepare(&upload).await?;
+        prepared.legs.retain(|leg| leg.number == number);
+        let missing = || ImportError::Activity { leg: number, reason: "the file has no such activity".to_owned() };
+        let candidate = prepared.legs.first().ok_or_else(missing)?.candidate(prepared.original_sha256);
+        for leg in &mut prepared.legs {
+            leg.draft = draft.clone();
+        }
+        refuse_impossible(&upload, &prepared)?;
+        let claims = claims::claim(&self.event_store, upload.context.actor, &[candidate]).await?;
+        self.store_blobs(&upload, &prepared, &claims).await?;
+        let (leg, claim) = prepared.legs.first().zip(claims.into_iter().next()).ok_or_else(missing)?;
+        self.follow(&upload, &prepared, leg, claim, is_retry).await
+    }
+
+    /// Does what the claim says.
+    async fn follow(
+        &self,
+        upload: &Upload,
+        prepared: &Prepared,
+        leg: &Leg,
+        claim: Claim,
+        is_retry: bool,
+    ) -> Result<Imported, ImportError> {
+        let outcome = match claim {
+            Claim::Proceed(workout_id) => self.store_workout(upload, prepared, leg, workout_id).await?,
+            Claim::Duplicate(existing) if is_retry => self.of_this_key(upload, leg, existing).await?,
+            Claim::Duplicate(existing) => duplicate(&existing),
+            // The file holds the same activity twice; its first copy has just been stored.
+            Claim::Repeats(workout_id) => duplicate(&self.existing(workout_id).await?),
+        };
+        let outcome_name = if outcome.is_new { "stored" } else { "duplicate" };
+        counter!("fittrack_imported_activities_total", "outcome" => outcome_name).increment(1);
+        Ok(outcome)
     }
 
     /// Forgets that an activity was imported, so that it can be imported again: its workout was deleted.
@@ -151,9 +193,9 @@ impl Importer {
     }
 
     /// Whether the client's key has stored something already; refuses a key that stored something else.
-    async fn is_retry(&self, upload: &Upload) -> Result<bool, ImportError> {
+    async fn is_retry(&self, upload: &Upload, first_leg: u32) -> Result<bool, ImportError> {
         let Some(keyed) = &upload.keyed else { return Ok(false) };
-        match self.dispatcher.find_command(command_of_leg(keyed, 0)).await? {
+        match self.dispatcher.find_command(command_of_leg(keyed, first_leg)).await? {
             None => Ok(false),
             Some(earlier) if earlier.metadata.fingerprint.as_ref() == Some(&keyed.fingerprint) => Ok(true),
             Some(_) => Err(ImportError::KeyReused),

@@ -20,7 +20,9 @@ const MAX_DEVICE: usize = 100;
 pub struct Prepared {
     /// SHA-256 of the file.
     pub original_sha256: [u8; 32],
-    /// Its activities in order, at least one.
+    /// How many activities it has, at least one.
+    pub activities: usize,
+    /// Those that are to be stored, in order.
     pub legs: Vec<Leg>,
 }
 
@@ -46,7 +48,7 @@ pub struct Leg {
 impl Prepared {
     /// Common to the workouts of a multisport file; `None` for a file of one.
     pub fn session_id(&self, athlete_id: AthleteId) -> Option<Uuid> {
-        (self.legs.len() > 1).then(|| derive(&format!("session\n{athlete_id}\n{}", hex::encode(self.original_sha256))))
+        (self.activities > 1).then(|| derive(&format!("session\n{athlete_id}\n{}", hex::encode(self.original_sha256))))
     }
 }
 
@@ -76,7 +78,8 @@ pub fn prepare(
         .zip(&activities)
         .map(|(number, activity)| leg(number, activity, visibility, gear_id))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(Prepared { original_sha256: Sha256::digest(file).into(), legs })
+    let activities = legs.len();
+    Ok(Prepared { activities, original_sha256: Sha256::digest(file).into(), legs })
 }
 
 fn leg(

@@ -126,6 +126,16 @@ problem_sets! {
         429 "Too many tries; see `Retry-After`",
         503 "Not now; see `Retry-After`",
     }
+    /// What downloading an export may answer.
+    ExportFileProblems {
+        400 "The request cannot be understood",
+        401 "No access token, or one that is not valid",
+        403 "The access token is an API key's, whose scopes do not allow this",
+        404 "There is no such export, or it is somebody else's",
+        406 "`Accept` does not allow application/zip",
+        409 "It is not made yet, or has failed",
+        503 "Not now; see `Retry-After`",
+    }
     /// What every command may answer.
     CommandProblems {
         400 "The body is no JSON, or a header cannot be understood",
@@ -177,7 +187,7 @@ mod tests {
         let document = serde_json::to_value(crate::routes::openapi()).unwrap();
         assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 21);
+        assert_eq!(paths.len(), 25);
         for (path, operations) in paths {
             for (method, operation) in operations.as_object().unwrap() {
                 assert!(operation["operationId"].is_string(), "{method} {path}");

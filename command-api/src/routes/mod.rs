@@ -13,17 +13,14 @@ mod profile;
 mod words;
 mod workouts;
 
-use axum::{Router, extract::DefaultBodyLimit};
+use axum::Router;
 use fittrack_runtime::{
     edge::{Edge, EdgeSettings},
     rate_limit::{Class, limited},
     server,
 };
 use utoipa::openapi::OpenApi;
-use utoipa_axum::{
-    router::{OpenApiRouter, UtoipaMethodRouter},
-    routes,
-};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::app::App;
 
@@ -43,6 +40,9 @@ fn table() -> OpenApiRouter<App> {
         .routes(limited(Class::Read, routes!(account::api_keys::list_api_keys)))
         .routes(limited(Class::Write, routes!(account::api_keys::end_api_key)))
         .routes(limited(Class::Auth, routes!(account::api_keys::exchange_api_key)))
+        .routes(limited(Class::Export, routes!(account::export::request_export)))
+        .routes(limited(Class::Read, routes!(account::export::show_export)))
+        .routes(limited(Class::Read, routes!(account::export::download_export)))
         .routes(limited(Class::Read, routes!(account::jwks::list_keys)))
         .routes(limited(Class::Read, routes!(account::revoked::list_revoked_sessions)))
         .routes(limited(Class::Write, routes!(profile::update_profile)))
@@ -50,14 +50,9 @@ fn table() -> OpenApiRouter<App> {
         .routes(limited(Class::Write, routes!(privacy_zones::set_privacy_zones)))
         .routes(limited(Class::Write, routes!(workouts::log::log_workout)))
         .routes(limited(Class::Write, routes!(workouts::edit::edit_workout, workouts::delete::delete_workout)))
-        .routes(limited(Class::Write, upload(routes!(workouts::import::import_recording))))
+        .routes(limited(Class::Write, routes!(workouts::import::import_recording)))
         .routes(limited(Class::Read, routes!(documentation::show_openapi)))
         .routes(limited(Class::Read, routes!(documentation::show_problem)))
-}
-
-/// A route whose bodies are files, longer than others'.
-fn upload((schemas, paths, router): UtoipaMethodRouter<App>) -> UtoipaMethodRouter<App> {
-    (schemas, paths, router.layer(DefaultBodyLimit::max(workouts::MAX_UPLOAD_BYTES)))
 }
 
 /// What stands around the routes.

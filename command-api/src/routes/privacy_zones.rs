@@ -99,10 +99,5 @@ fn zone(fields: &mut Fields, index: usize, body: ZoneBody) -> Option<PrivacyZone
     let longitude_deg = fields.take(at("longitude_deg"), body.longitude_deg, Degrees::longitude);
     let radius_m = fields.take::<_, _, ValueError>(at("radius_m"), body.radius_m, ZoneRadius::from_metres);
     let (latitude_deg, longitude_deg, radius_m) = (latitude_deg?, longitude_deg?, radius_m?);
-    Some(PrivacyZone { zone_id: unguessable(), name, latitude_deg, longitude_deg, radius_m })
-}
-
-/// Random in every bit: whoever could guess it would know where what the zone hides has its centre.
-fn unguessable() -> ZoneId {
-    ZoneId(uuid::Builder::from_random_bytes(rand::random()).into_uuid())
+    Some(PrivacyZone { zone_id: ZoneId::unguessable(rand::random()), name, latitude_deg, longitude_deg, radius_m })
 }

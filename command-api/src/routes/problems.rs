@@ -12,7 +12,8 @@ use fittrack_runtime::{
 use crate::{
     dispatch::DispatchError,
     identity::{AccountError, passwords::NoCapacity, throttle::TooManyTries},
-    imports::ImportError,
+    imports::{ImportError, zip::receive::NotReceived},
+    jobs::JobError,
     store::LoadError,
 };
 
@@ -28,7 +29,7 @@ pub const FILE_REFUSED: Kind = Kind {
     slug: "file-refused",
     title: "The file is refused",
     status: 422,
-    meaning: "The uploaded file is damaged, is no activity file, or says something no workout can be; `errors` has the reason.",
+    meaning: "The uploaded file is damaged, is neither an activity file nor a zip that is taken in, or says something no workout can be; `errors` has the reason.",
 };
 
 /// This service's own kinds, for documentation and tests.
@@ -174,6 +175,28 @@ impl From<ImportError> for Problem {
             ImportError::Load(error) => of_load(error),
             ImportError::Database(error) => of_database(error),
             ImportError::Internal(cause) => Self::internal(cause),
+        }
+    }
+}
+
+impl From<NotReceived<Self>> for Problem {
+    fn from(error: NotReceived<Self>) -> Self {
+        match error {
+            NotReceived::Arriving(problem) => problem,
+            NotReceived::Late => Self::bad_request("the zip did not arrive in time"),
+            NotReceived::TooLong => Self::payload_too_large("the zip is longer than 2 GiB"),
+            NotReceived::Refused(refusal) => {
+                Self::new(&FILE_REFUSED, "the zip is not taken in").error("", refusal.code(), refusal.to_string())
+            }
+            NotReceived::OneAtATime => {
+                Self::conflict("another zip of yours is being worked through; send this one when it is done")
+                    .retry_after(Duration::from_secs(5))
+            }
+            NotReceived::Replaced => Self::conflict("another zip of yours came meanwhile and is taken in instead"),
+            NotReceived::TooMany => Self::unavailable("too many zips wait to be worked through", RETRY_AFTER),
+            NotReceived::KeyReused => of_dispatch::<WorkoutRefusal>(DispatchError::FingerprintMismatch),
+            NotReceived::Failed(JobError::Database(error)) => of_database(error),
+            NotReceived::Failed(error) => Self::internal(error),
         }
     }
 }

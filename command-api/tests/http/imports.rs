@@ -157,7 +157,7 @@ async fn a_form_with_one_file_is_as_good_as_the_file() {
     ann.imports("multipart/form-data", gpx.clone()).await.assert_problem(400, "bad-request");
     ann.imports(multipart, part(GPX, &gpx)).await.assert_problem(400, "bad-request");
     let zip = form(&[part("application/zip", b"PK\x03\x04")]);
-    ann.imports(multipart, zip).await.assert_problem(415, "unsupported-media-type");
+    ann.imports(multipart, zip).await.assert_problem(422, "file-refused");
 }
 
 #[tokio::test]
@@ -177,7 +177,7 @@ async fn bad_files_are_refused_with_the_reason() {
         (GPX, Bytes::from_static(b"<!DOCTYPE x [<!ENTITY a \"b\">]><gpx>&a;</gpx>"), 422, "file-refused"),
         ("application/octet-stream", Bytes::from_static(b"hello"), 422, "file-refused"),
         ("application/json", Bytes::from_static(b"{}"), 415, "unsupported-media-type"),
-        ("application/zip", Bytes::from_static(b"PK\x03\x04"), 415, "unsupported-media-type"),
+        ("application/zip", Bytes::from_static(b"PK\x03\x04"), 422, "file-refused"),
         (FIT, Bytes::from(vec![0; 25 * 1024 * 1024 + 1]), 413, "payload-too-large"),
     ] {
         let answer = ann.imports(media_type, file).await;

@@ -10,6 +10,7 @@ mod audit;
 mod bad_input;
 mod erasure;
 mod every_route;
+mod exports;
 mod idempotency;
 mod imports;
 mod keys;
@@ -24,3 +25,4 @@ mod throttling;
 #[path = "../../../deploy/runtime/testing/walk.rs"]
 mod walk;
 mod workouts;
+mod zip_imports;

@@ -1,7 +1,7 @@
 //! Who may do what (S-30): every operation of both `OpenAPI` documents, asked by every kind of caller, against the committed list of
 //! answers. An operation that is new has no line yet and fails here until somebody has said who may.
 //!
-//! What is asked about is the owner's, and private: a workout with a recording, a session, an API key.
+//! What is asked about is the owner's, and private: a workout with a recording, a session, an API key, an export and its import.
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail loudly as the test itself does")]
 
 use std::fmt::Write as _;
@@ -44,6 +44,8 @@ struct Cast {
     signed_out: String,
     /// A private workout of the owner's, with a recording.
     workout: String,
+    /// An import of the owner's.
+    import: String,
 }
 
 impl Cast {
@@ -72,7 +74,10 @@ impl Cast {
             .await
             .unwrap();
         }
-        Self { command, query, owner, stranger, reader, writer, signed_out, workout }
+        let file = owner.get(&format!("{}/file", export(&owner).await)).await.unwrap().body;
+        let taken_in = Call::post("/v1/workouts/imports").file("application/zip", file);
+        let import = owner.send(&taken_in).await.unwrap().expecting(202).unwrap().id().unwrap().to_string();
+        Self { command, query, owner, stranger, reader, writer, signed_out, workout, import }
     }
 
     /// A token of the caller; people have a new session for each question, which may end it.
@@ -94,6 +99,9 @@ impl Cast {
         if path.contains("/athletes/{id}") {
             path = path.replace("{id}", &self.owner.id.to_string());
         }
+        if path.contains("/imports/{id}") {
+            path = path.replace("{id}", &self.import);
+        }
         if is_query {
             return path.replace("{id}", &self.workout);
         }
@@ -101,6 +109,9 @@ impl Cast {
             let run = bodies::with(bodies::run("2025-01-05T06:00:00Z"), json!({"visibility": "private"}));
             let logged = self.owner.log(&run).await.unwrap();
             path = path.replace("{workout_id}", &logged.id().unwrap().to_string());
+        }
+        if path.contains("/exports/{export_id}") {
+            path = path.replace("/v1/account/exports/{export_id}", &export(&self.owner).await);
         }
         if path.contains("{key_id}") {
             path = path.replace("{key_id}", key(&self.owner, "read").await["id"].as_str().unwrap());
@@ -121,6 +132,19 @@ async fn session(command: &Api, athlete: &Athlete) -> String {
     let call = Call::post("/v1/account/sessions").json(&body);
     let answer = command.send_when_not_busy(&call).await.unwrap().expecting(201).unwrap();
     answer.json()["access_token"].as_str().unwrap().to_owned()
+}
+
+/// Where a finished export of the owner's is.
+async fn export(owner: &Athlete) -> String {
+    let asked = owner.send(&Call::post("/v1/account/export")).await.unwrap().expecting(202).unwrap();
+    let location = asked.header("location").unwrap().to_owned();
+    until("the export is made", async || {
+        let answer = owner.get(&location).await.map_err(|error| error.to_string())?;
+        if answer.json()["state"] == "succeeded" { Ok(()) } else { Err(answer.to_string()) }
+    })
+    .await
+    .unwrap();
+    location
 }
 
 async fn key(owner: &Athlete, scope: &str) -> Value {

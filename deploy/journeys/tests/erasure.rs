@@ -141,6 +141,13 @@ async fn nothing_of_who_left_is_found_anywhere_and_the_rest_goes_on() {
         assert!(in_tables(table), "the search finds what is planted in {table}: {planted:?}");
     }
     assert_eq!(everywhere(&stack, &ida.email).await.len(), 1, "an address is in one table");
+    let export = ida.send(&Call::post("/v1/account/export")).await.unwrap().expecting(202).unwrap();
+    until("everything is there to be taken away", async || {
+        let state = ida.get(export.header("location").unwrap()).await.map_err(|error| error.to_string())?;
+        if state.json()["state"] == "succeeded" { Ok(()) } else { Err(state.to_string()) }
+    })
+    .await
+    .unwrap();
 
     let password = json!({"password": ida.password});
     let asked = ida.send(&Call::delete("/v1/account").json(&password)).await.unwrap().expecting(202).unwrap();
@@ -149,6 +156,8 @@ async fn nothing_of_who_left_is_found_anywhere_and_the_rest_goes_on() {
         let counted = receipt["removed"].as_array().unwrap().iter().any(|thing| thing["place"] == place);
         assert!(counted, "{place}: {receipt}");
     }
+    let exports = receipt["removed"].as_array().unwrap().iter().find(|thing| thing["what"] == "exports").unwrap();
+    assert_eq!(exports["count"], 1);
     for text in [MARKER, &ida.email, &ida.password] {
         assert_eq!(everywhere(&stack, text).await, [], "{text}");
         assert_eq!(told(&stack, text).await, [] as [String; 0], "{text}");

@@ -10,6 +10,7 @@ mod faults {
     mod replicas;
     mod start_and_stop;
     mod store_source;
+    mod takeout;
 
     use fittrack_journeys::TestStack;
     use fittrack_journeys::writers::{Plan, Writers};

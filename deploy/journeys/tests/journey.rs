@@ -10,6 +10,7 @@ mod journey {
     mod own_writes;
     mod privacy;
     mod privacy_zones;
+    mod takeout;
     mod totals;
     mod workouts;
 }

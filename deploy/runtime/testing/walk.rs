@@ -142,7 +142,8 @@ where
 
     async fn bodies(&mut self, path: &str, operation: &Operation) {
         let Some(first) = operation.bodies.first().map(String::as_str) else { return };
-        for media_type in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/zip")]
+        for media_type in
+            [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/gzip")]
         {
             let headers: Vec<(&str, &str)> =
                 media_type.map(|media_type| ("content-type", media_type)).into_iter().collect();

@@ -75,6 +75,11 @@ impl MeasuredValue {
         in_range(value, low, high, unit).map(|value| Self(to_thousandths(value)))
     }
 
+    /// In the unit of its kind.
+    pub fn units(self) -> f64 {
+        self.0 as f64 / 1000.0
+    }
+
     /// Thousandths of the unit.
     pub fn thousandths(self) -> i64 {
         self.0

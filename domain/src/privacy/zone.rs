@@ -13,6 +13,13 @@ pub type ZoneName = Text<80>;
 #[serde(transparent)]
 pub struct ZoneId(pub Uuid);
 
+impl ZoneId {
+    /// Of chance alone: whoever could guess it would know where what the zone hides has its centre.
+    pub fn unguessable(chance: [u8; 16]) -> Self {
+        Self(uuid::Builder::from_random_bytes(chance).into_uuid())
+    }
+}
+
 /// A place near which the ends of tracks are not shown to others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PrivacyZone {

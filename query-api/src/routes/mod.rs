@@ -16,6 +16,7 @@ use crate::problems::of_database;
 use crate::read_model::ReadModel;
 
 mod athlete;
+mod import;
 mod leaderboard;
 mod leaderboard_me;
 mod me;
@@ -38,6 +39,7 @@ fn table() -> OpenApiRouter<App> {
         .routes(limited(Class::Read, routes!(workout::get_workout)))
         .routes(limited(Class::Read, routes!(recording::get_recording)))
         .routes(limited(Class::Read, routes!(original::get_original)))
+        .routes(limited(Class::Read, routes!(import::get_import)))
         .routes(limited(Class::Read, routes!(totals::get_totals)))
         .routes(limited(Class::Read, routes!(leaderboard::get_leaderboard)))
         .routes(limited(Class::Read, routes!(leaderboard_me::get_leaderboard_place)))

@@ -14,7 +14,7 @@ use crate::walk::Walk;
 
 #[tokio::test]
 async fn whatever_is_done_wrong_the_answer_is_whole() {
-    let stage = Stage::new().await;
+    let stage = Stage::with_recordings().await;
     let anna = stage.athlete("Anna").await;
     stage.workout(&anna, Workout::at("2026-11-24T06:00:00Z")).await;
     let document = serde_json::to_value(routes::openapi()).unwrap();

@@ -7,6 +7,7 @@ mod changes;
 mod codings;
 mod consistency;
 mod every_route;
+mod imports;
 mod leaderboards;
 mod measurements;
 mod paging;

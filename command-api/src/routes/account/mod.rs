@@ -3,6 +3,7 @@ pub mod api_keys;
 pub mod end_session;
 pub mod erase;
 pub mod erasure;
+pub mod export;
 pub mod first_password;
 pub mod jwks;
 mod origin;

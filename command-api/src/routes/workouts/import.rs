@@ -1,17 +1,25 @@
-//! `POST /v1/workouts/imports`: workouts out of a device's file.
-use axum::extract::State;
+//! `POST /v1/workouts/imports`: workouts out of a device's file, or out of a zip of many.
+use axum::{
+    Json,
+    extract::State,
+    http::{
+        HeaderValue, StatusCode,
+        header::{CACHE_CONTROL, LOCATION, RETRY_AFTER},
+    },
+    response::{IntoResponse, Response},
+};
 use fittrack_domain::values::Visibility;
-use fittrack_runtime::{json::Query, problem::Problem, trace};
+use fittrack_runtime::{json::parse_query, problem::Problem, trace};
 use fittrack_schemas::consistency::ConsistencyToken;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::upload::FileUpload;
+use super::upload::{FileUpload, Uploaded};
 use crate::{
     app::App,
-    imports::{Imported, Keyed, Upload},
-    routes::{accepted::Accepted, documentation::CommandProblems, words},
+    imports::{Imported, Keyed, Upload, zip::receive},
+    routes::{accepted::Accepted, documentation::CommandProblems, idempotency::IDEMPOTENCY_REPLAYED, words},
 };
 
 /// What is said about an upload besides the file.
@@ -25,6 +33,48 @@ pub struct ImportQuery {
     /// The shoes or the bike.
     #[param(format = Uuid)]
     gear_id: Option<String>,
+}
+
+impl ImportQuery {
+    /// Reads it; both parameters can be understood.
+    pub fn said(query: &str) -> Result<Self, Problem> {
+        let said: Self = parse_query(query)?;
+        said.visibility().and(said.gear_id())?;
+        Ok(said)
+    }
+
+    /// Who may see the workouts.
+    pub fn visibility(&self) -> Result<Option<Visibility>, Problem> {
+        let visibility = self.visibility.as_deref().map(Visibility::parse).transpose();
+        visibility.map_err(|reason| Problem::bad_request(format!("query parameter `visibility` {reason}")))
+    }
+
+    /// The shoes or the bike.
+    pub fn gear_id(&self) -> Result<Option<Uuid>, Problem> {
+        let gear_id = self.gear_id.as_deref().map(Uuid::try_parse).transpose();
+        gear_id.map_err(|reason| Problem::bad_request(format!("query parameter `gear_id`: {reason}")))
+    }
+}
+
+/// What became of a file, or that a zip will be worked through.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "describes what is answered")]
+pub enum ImportAnswer {
+    /// Of one file.
+    File(ImportedFile),
+    /// Of a zip.
+    Zip(ZipImport),
+}
+
+/// A zip that was received and will be worked through.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"id": "0198c0de-7a1b-7c3d-8e4f-5a6b7c8d9e0f", "state": "pending"}))]
+pub struct ZipImport {
+    /// The import, which the query API shows at `/v1/imports/{id}`.
+    id: Uuid,
+    /// Always `pending`: ask there how far it is.
+    state: &'static str,
 }
 
 /// What became of a file.
@@ -61,12 +111,17 @@ enum Status {
     Duplicate,
 }
 
-/// Import a recording
+/// Import a recording, or a zip of many
 ///
 /// The file as the body, its form named by the content type, or as the only part of a form; up to 25 MiB. The same file
 /// again, or another recording of the same activity, is answered with the workout that is there. Recordings are of the
 /// same activity when at least 0.9 of the time either covers is common to both and their distances differ by at most
 /// 100 m or 5 %; or when they begin within 2 s of each other and at least 0.8 of the time is common.
+///
+/// A zip (up to 2 GiB) is received whole and worked through afterwards: `Location` says where to ask what became of each file.
+/// It is one of activity files (also packed by gzip each), or an export of FitTrack's: then the workouts keep their own
+/// visibility and gear, the profile (but for the name) is taken over by an account whose own was never changed, and what is
+/// there already stays as it is. An athlete has one zip under way at a time.
 #[utoipa::path(
     post, path = "/v1/workouts/imports", operation_id = "import_recording", tag = "workouts",
     params(
@@ -74,36 +129,33 @@ enum Status {
         ("Idempotency-Key" = Option<String>, Header, description = "Your name for this request, 1 to 255 characters"),
     ),
     request_body(
-        description = "A FIT, GPX or TCX file",
+        description = "A FIT, GPX or TCX file, or a zip",
         content(
             (Vec<u8> = "application/vnd.ant.fit"),
             (Vec<u8> = "application/gpx+xml"),
             (Vec<u8> = "application/vnd.garmin.tcx+xml"),
+            (Vec<u8> = "application/zip"),
             (Vec<u8> = "application/octet-stream"),
             (UploadForm = "multipart/form-data"),
         ),
     ),
     responses(
-        (status = 202, description = "Taken in", body = ImportedFile, headers(
-            ("Location" = String, description = "Where the query API shows the first workout"),
-            ("Consistency-Token" = String, description = "As in the body"),
+        (status = 202, description = "Taken in; a zip: received", body = ImportAnswer, headers(
+            ("Location" = String, description = "Where the query API shows the first workout, or the zip's import"),
+            ("Consistency-Token" = String, description = "As in the body of one file"),
             ("Idempotency-Replayed" = String, description = "`true` on a repeated answer"),
+            ("Retry-After" = i64, description = "Of a zip: when to ask, in seconds"),
         )),
         CommandProblems,
     ),
 )]
-pub async fn import_recording(
-    State(app): State<App>,
-    Query(query): Query<ImportQuery>,
-    upload: FileUpload,
-) -> Result<Accepted<ImportedFile>, Problem> {
-    let visibility = query.visibility.as_deref().map(Visibility::parse).transpose();
-    let visibility =
-        visibility.map_err(|reason| Problem::bad_request(format!("query parameter `visibility` {reason}")))?;
-    let gear_id = query.gear_id.as_deref().map(Uuid::try_parse).transpose();
-    let gear_id = gear_id.map_err(|reason| Problem::bad_request(format!("query parameter `gear_id`: {reason}")))?;
+pub async fn import_recording(State(app): State<App>, uploaded: Uploaded) -> Result<Response, Problem> {
+    let upload = match uploaded {
+        Uploaded::Zip(zip) => return received(zip.accepted),
+        Uploaded::File(upload) => upload,
+    };
     let underway = upload.keyed.map(|command_id| app.running.begin(command_id)).transpose()?;
-    let FileUpload { athlete_id, file, format, keyed, fingerprint, turn } = upload;
+    let FileUpload { athlete_id, file, format, visibility, gear_id, keyed, fingerprint, turn } = upload;
     let keyed = keyed.map(|command_id| Keyed { command_id, fingerprint });
     let has_key = keyed.is_some();
     let context = app.context(athlete_id).await?;
@@ -116,7 +168,23 @@ pub async fn import_recording(
         outcome
     };
     let workouts = app.tasks.run_to_end(work).await??;
-    Ok(accepted(&workouts, has_key))
+    Ok(accepted(&workouts, has_key).into_response())
+}
+
+fn received(accepted: receive::Accepted) -> Result<Response, Problem> {
+    let receive::Accepted { import_id, is_replayed } = accepted;
+    let location = HeaderValue::try_from(format!("/v1/imports/{import_id}")).map_err(Problem::internal)?;
+    let headers = [
+        (LOCATION, location),
+        (RETRY_AFTER, HeaderValue::from_static("1")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    let body = Json(ZipImport { id: import_id, state: "pending" });
+    let mut response = (StatusCode::ACCEPTED, headers, body).into_response();
+    if is_replayed {
+        response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
 }
 
 /// For the documentation: a form with a file.

@@ -13,8 +13,6 @@ use uuid::Uuid;
 use super::{if_match::etag, problems};
 use crate::{app::App, dispatch::DispatchError};
 
-pub use upload::MAX_BYTES as MAX_UPLOAD_BYTES;
-
 /// The path of one workout.
 const WORKOUT: &str = "/v1/workouts/{workout_id}";
 

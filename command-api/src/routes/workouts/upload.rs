@@ -1,35 +1,39 @@
 //! An uploaded file out of a request: the body itself, or the one part of a form. Who sends it and how many are being read
-//! at once are checked before the first byte is.
+//! at once are checked before the first byte is. One file is read into memory, a zip into the database.
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    extract::{FromRequest, FromRequestParts, Multipart, Request, multipart::MultipartError},
+    extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Multipart, Request, multipart::MultipartError},
     http::{HeaderName, HeaderValue},
 };
-use bytes::Bytes;
-use fittrack_domain::{ids::AthleteId, recording::Format};
-use fittrack_runtime::{
-    auth::Caller,
-    json::{media_type, read_body},
-    problem::Problem,
-};
+use bytes::{Bytes, BytesMut};
+use fittrack_domain::{ids::AthleteId, recording::Format, values::Visibility};
+use fittrack_runtime::{auth::Caller, json::media_type, problem::Problem};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
+use super::import::ImportQuery;
 use crate::{
     app::App,
+    imports::zip::receive::{Accepted, Arriving},
+    jobs::MAX_ZIP_BYTES,
     routes::{
         command::{fingerprint, keyed_command, route},
-        problems::{FILE_REFUSED, RETRY_AFTER},
+        problems::{self, FILE_REFUSED, RETRY_AFTER},
     },
 };
 
 /// The longest file, in bytes.
-pub const MAX_BYTES: usize = 25 * 1024 * 1024;
+const MAX_BYTES: usize = 25 * 1024 * 1024;
+/// The longest form: a zip and what is around it.
+const MAX_FORM_BYTES: u64 = MAX_ZIP_BYTES + 64 * 1024;
 /// How long an upload may take to arrive.
 const READ: Duration = Duration::from_secs(60);
 /// How a zip archive begins.
 const ZIP: &[u8] = b"PK\x03\x04";
+/// How one begins that has nothing in it.
+const EMPTY_ZIP: &[u8] = b"PK\x05\x06";
 const ACCEPT_POST: HeaderName = HeaderName::from_static("accept-post");
 
 /// A file from a signed-in athlete.
@@ -41,6 +45,10 @@ pub struct FileUpload {
     pub file: Bytes,
     /// Its form: what the request says, else what its first bytes say.
     pub format: Format,
+    /// Who may see the workouts.
+    pub visibility: Option<Visibility>,
+    /// The shoes or the bike.
+    pub gear_id: Option<Uuid>,
     /// The command id of the client's key, where it gave one.
     pub keyed: Option<Uuid>,
     /// Identifies the request: the file, its form and the query; not how it was wrapped.
@@ -49,36 +57,157 @@ pub struct FileUpload {
     pub turn: OwnedSemaphorePermit,
 }
 
-impl FromRequest<App> for FileUpload {
+/// A zip from a signed-in athlete, received and waiting for its turn.
+#[derive(Debug, Clone, Copy)]
+pub struct ZipUpload {
+    /// What became of it.
+    pub accepted: Accepted,
+}
+
+/// What was uploaded.
+#[derive(Debug)]
+pub enum Uploaded {
+    /// One file.
+    File(FileUpload),
+    /// Many.
+    Zip(ZipUpload),
+}
+
+impl FromRequest<App> for Uploaded {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let (mut parts, body) = request.into_parts();
         let athlete_id = AthleteId(Caller::from_request_parts(&mut parts, app).await?.athlete_id);
         app.gate.pass()?;
-        let keyed = keyed_command(&parts.headers, athlete_id, parts.method.as_str(), route(&parts)?)?;
-        let turn = Arc::clone(&app.uploads)
-            .try_acquire_owned()
-            .map_err(|_| Problem::unavailable("too many files are being taken in at this moment", RETRY_AFTER))?;
-        let media_type = media_type(&parts.headers);
-        let target = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
-        let request = Request::from_parts(parts, body);
-        let (declared, file) = match media_type.as_deref() {
-            Some("multipart/form-data") => in_time(only_part(request, app)).await?,
+        let said = ImportQuery::said(parts.uri.query().unwrap_or_default())?;
+        let upload = Upload {
+            athlete_id,
+            keyed: keyed_command(&parts.headers, athlete_id, parts.method.as_str(), route(&parts)?)?,
+            target: parts.uri.path_and_query().map_or_else(String::new, ToString::to_string),
+            said,
+        };
+        match media_type(&parts.headers).as_deref() {
+            Some("multipart/form-data") => upload.only_part(app, Request::from_parts(parts, body)).await,
             declared => {
                 let declared = Declared::by(declared)?;
-                (declared, read_body(request, READ).await?)
+                let frames = body.into_data_stream().map_err(|_| Problem::bad_request("the body broke off"));
+                upload.take(app, declared, frames).await
             }
-        };
-        let format = declared.format(&file)?;
-        let fingerprint = fingerprint(format.as_str(), &target, &axum::http::HeaderMap::new(), &file);
-        Ok(Self { athlete_id, file, format, keyed, fingerprint, turn })
+        }
     }
+}
+
+/// An upload before its first byte.
+struct Upload {
+    athlete_id: AthleteId,
+    keyed: Option<Uuid>,
+    target: String,
+    said: ImportQuery,
+}
+
+impl Upload {
+    /// The file of a form with exactly one part.
+    async fn only_part(self, app: &App, mut request: Request) -> Result<Uploaded, Problem> {
+        DefaultBodyLimit::max(usize::try_from(MAX_FORM_BYTES).unwrap_or(usize::MAX)).apply(&mut request);
+        let mut form = Multipart::from_request(request, app)
+            .await
+            .map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
+        let part = form.next_field().await.map_err(of_form)?;
+        let part = part.ok_or_else(|| Problem::bad_request("the form has no part; send the file as its only one"))?;
+        let named = part.content_type().map(|value| value.split(';').next().unwrap_or_default().trim().to_lowercase());
+        // Apps name all sorts of types in forms; what the file itself says decides where the name says nothing.
+        let declared =
+            named.as_deref().and_then(|named| Declared::by(Some(named)).ok()).unwrap_or(Declared::LookInside);
+        let uploaded = self.take(app, declared, part.map_err(of_form)).await?;
+        if form.next_field().await.map_err(of_form)?.is_none() {
+            return Ok(uploaded);
+        }
+        if let Uploaded::Zip(ZipUpload { accepted }) = uploaded {
+            app.zip_imports.cancel(accepted.import_id).await.map_err(problems::of_database)?;
+        }
+        Err(Problem::bad_request("the form has more than one part; send one file at a time"))
+    }
+
+    /// A zip goes to the database as it comes; any other file into memory.
+    async fn take(
+        self,
+        app: &App,
+        declared: Declared,
+        frames: impl Stream<Item = Result<Bytes, Problem>> + Unpin,
+    ) -> Result<Uploaded, Problem> {
+        let mut frames = frames;
+        let first = in_time(beginning(&mut frames)).await?;
+        let frames = stream::iter([Ok(first.clone())]).chain(frames);
+        match declared {
+            Declared::Zip => self.zip(app, frames).await,
+            Declared::LookInside if is_zip(&first) => self.zip(app, frames).await,
+            declared => self.file(app, &declared, frames).await,
+        }
+    }
+
+    async fn zip(
+        self,
+        app: &App,
+        frames: impl Stream<Item = Result<Bytes, Problem>> + Unpin,
+    ) -> Result<Uploaded, Problem> {
+        let _turn = app.zip_imports.uploads.try_acquire().map_err(|_| busy())?;
+        let _underway = self.keyed.map(|command_id| app.running.begin(command_id)).transpose()?;
+        let arriving = Arriving {
+            athlete_id: self.athlete_id,
+            import_id: self.keyed.unwrap_or_else(Uuid::now_v7),
+            target: self.target,
+            visibility: self.said.visibility()?,
+            gear_id: self.said.gear_id()?,
+        };
+        let accepted = app.zip_imports.receive(&arriving, frames).await?;
+        Ok(Uploaded::Zip(ZipUpload { accepted }))
+    }
+
+    async fn file(
+        self,
+        app: &App,
+        declared: &Declared,
+        frames: impl Stream<Item = Result<Bytes, Problem>> + Unpin,
+    ) -> Result<Uploaded, Problem> {
+        let turn = Arc::clone(&app.uploads).try_acquire_owned().map_err(|_| busy())?;
+        let file = in_time(whole(frames)).await?;
+        let format = declared.format(&file)?;
+        let fingerprint = fingerprint(format.as_str(), &self.target, &axum::http::HeaderMap::new(), &file);
+        let Self { athlete_id, keyed, said, .. } = self;
+        let (visibility, gear_id) = (said.visibility()?, said.gear_id()?);
+        Ok(Uploaded::File(FileUpload { athlete_id, file, format, visibility, gear_id, keyed, fingerprint, turn }))
+    }
+}
+
+/// The first bytes, enough to know a zip by.
+async fn beginning(frames: &mut (impl Stream<Item = Result<Bytes, Problem>> + Unpin)) -> Result<Bytes, Problem> {
+    let mut first = BytesMut::new();
+    while first.len() < ZIP.len()
+        && let Some(frame) = frames.next().await
+    {
+        first.extend_from_slice(&frame?);
+    }
+    Ok(first.freeze())
+}
+
+/// All of them, up to the limit of one file.
+async fn whole(mut frames: impl Stream<Item = Result<Bytes, Problem>> + Unpin) -> Result<Bytes, Problem> {
+    let mut file = BytesMut::new();
+    while let Some(frame) = frames.next().await {
+        let frame = frame?;
+        if file.len() + frame.len() > MAX_BYTES {
+            return Err(Problem::payload_too_large("the file is longer than 25 MiB"));
+        }
+        file.extend_from_slice(&frame);
+    }
+    Ok(file.freeze())
 }
 
 /// What a media type says of a file's form.
 enum Declared {
     Is(Format),
+    Zip,
     /// Says nothing; the first bytes may.
     LookInside,
 }
@@ -87,7 +216,7 @@ impl Declared {
     fn by(media_type: Option<&str>) -> Result<Self, Problem> {
         match media_type {
             Some("application/octet-stream" | "application/xml" | "text/xml") => Ok(Self::LookInside),
-            Some("application/zip" | "application/x-zip-compressed") => Err(no_zip()),
+            Some("application/zip" | "application/x-zip-compressed") => Ok(Self::Zip),
             Some(named) => Format::from_content_type(named).map(Self::Is).ok_or_else(unsupported),
             None => Err(unsupported()),
         }
@@ -96,34 +225,18 @@ impl Declared {
     fn format(&self, file: &[u8]) -> Result<Format, Problem> {
         match self {
             Self::Is(format) => Ok(*format),
-            Self::LookInside if file.starts_with(ZIP) => Err(no_zip()),
-            Self::LookInside => Format::sniff(file).ok_or_else(|| {
+            Self::Zip | Self::LookInside => Format::sniff(file).ok_or_else(|| {
                 let detail = "the file is none that FitTrack reads";
-                let reason = "it begins neither like a FIT, nor like a GPX, nor like a TCX file";
+                let reason =
+                    "it begins neither like a FIT, nor like a GPX, nor like a TCX file, nor like a zip of them";
                 Problem::new(&FILE_REFUSED, detail).error("", "wrong_format", reason)
             }),
         }
     }
 }
 
-/// The file of a form with exactly one part.
-async fn only_part(request: Request, app: &App) -> Result<(Declared, Bytes), Problem> {
-    let mut form =
-        Multipart::from_request(request, app).await.map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
-    let part = form.next_field().await.map_err(of_form)?;
-    let part = part.ok_or_else(|| Problem::bad_request("the form has no part; send the file as its only one"))?;
-    let media_type = part.content_type().map(|value| value.split(';').next().unwrap_or_default().trim().to_lowercase());
-    // Apps name all sorts of types in forms; what the file itself says decides where the name says nothing.
-    let declared = match media_type.as_deref() {
-        Some("application/zip" | "application/x-zip-compressed") => return Err(no_zip()),
-        Some(named) => Format::from_content_type(named).map_or(Declared::LookInside, Declared::Is),
-        None => Declared::LookInside,
-    };
-    let file = part.bytes().await.map_err(of_form)?;
-    match form.next_field().await.map_err(of_form)? {
-        None => Ok((declared, file)),
-        Some(_) => Err(Problem::bad_request("the form has more than one part; send one file at a time")),
-    }
+fn is_zip(file: &[u8]) -> bool {
+    file.starts_with(ZIP) || file.starts_with(EMPTY_ZIP)
 }
 
 async fn in_time<T>(reading: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
@@ -134,27 +247,24 @@ async fn in_time<T>(reading: impl Future<Output = Result<T, Problem>>) -> Result
 #[expect(clippy::needless_pass_by_value, reason = "fits map_err")]
 fn of_form(error: MultipartError) -> Problem {
     match error.status().as_u16() {
-        413 => Problem::payload_too_large("the file is longer than 25 MiB"),
+        413 => Problem::payload_too_large("the file is longer than is taken in"),
         _ => Problem::bad_request("the form cannot be read; it broke off or is not multipart/form-data"),
     }
 }
 
-fn no_zip() -> Problem {
-    with_accepted(Problem::unsupported_media_type("archives are not taken in; send the activity files one by one"))
+fn busy() -> Problem {
+    Problem::unavailable("too many files are being taken in at this moment", RETRY_AFTER)
 }
 
 fn unsupported() -> Problem {
-    with_accepted(Problem::unsupported_media_type(
-        "send the file as application/vnd.ant.fit, application/gpx+xml or application/vnd.garmin.tcx+xml, \
-         or as the only part of multipart/form-data",
-    ))
-}
-
-fn with_accepted(problem: Problem) -> Problem {
     const ACCEPTED: HeaderValue = HeaderValue::from_static(
-        "application/vnd.ant.fit, application/gpx+xml, application/vnd.garmin.tcx+xml, multipart/form-data",
+        "application/vnd.ant.fit, application/gpx+xml, application/vnd.garmin.tcx+xml, application/zip, multipart/form-data",
     );
-    problem.header(ACCEPT_POST, ACCEPTED)
+    Problem::unsupported_media_type(
+        "send the file as application/vnd.ant.fit, application/gpx+xml, application/vnd.garmin.tcx+xml or application/zip, \
+         or as the only part of multipart/form-data",
+    )
+    .header(ACCEPT_POST, ACCEPTED)
 }
 
 #[cfg(test)]
@@ -169,8 +279,7 @@ mod tests {
         assert_eq!(format("application/vnd.ant.fit", b"whatever"), Ok(Format::Fit));
         assert_eq!(format("application/octet-stream", b"<gpx >"), Ok(Format::Gpx));
         assert_eq!(format("application/octet-stream", b"hello"), Err(422));
-        assert_eq!(format("application/octet-stream", b"PK\x03\x04"), Err(415));
-        assert_eq!(format("application/zip", b"PK\x03\x04"), Err(415));
+        assert!(matches!(Declared::by(Some("application/zip")), Ok(Declared::Zip)));
         assert_eq!(format("application/json", b"{}"), Err(415));
     }
 }

@@ -205,7 +205,7 @@ async fn the_wrong_content_type_is_415() {
         Call::patch(format!("/v1/workouts/{id}")).if_match(1).json(&json!({"title": "x"})),
         Call::patch("/v1/me/profile").json(&json!({"bio": "x"})),
         Call::post("/v1/workouts/imports").text("application/json", "{}"),
-        Call::post("/v1/workouts/imports").text("application/zip", "PK"),
+        Call::post("/v1/workouts/imports").text("application/gzip", "x"),
     ];
     all_refused(&stack, &athlete, 415, calls).await;
     let form = Call::post("/v1/account").text("application/x-www-form-urlencoded", "email=a");

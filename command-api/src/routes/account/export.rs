@@ -1,0 +1,183 @@
+//! `POST /v1/account/export`, `GET /v1/account/exports/{export_id}` and `.../file`: everything an athlete has, as one zip.
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::State,
+    http::{
+        HeaderName, HeaderValue, StatusCode,
+        header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER},
+    },
+    response::{IntoResponse, Response},
+};
+use chrono::{DateTime, Utc};
+use fittrack_domain::ids::AthleteId;
+use fittrack_runtime::{auth::Caller, json::Path, problem::Problem};
+use futures::stream;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    exports::jobs::Export,
+    routes::{
+        documentation::{ExportFileProblems, OwnAccountProblems},
+        problems,
+    },
+};
+
+/// How long a client should wait before it asks again, in seconds.
+const ASK_AGAIN_S: u16 = 2;
+
+/// An export.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "0198c0de-7a1b-7c3d-8e4f-5a6b7c8d9e0f", "state": "succeeded", "requested_at": "2026-11-02T18:21:09Z",
+    "finished_at": "2026-11-02T18:21:12Z", "expires_at": "2026-11-09T18:21:12Z", "size_bytes": 7_340_032,
+    "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "file": "/v1/account/exports/0198c0de-7a1b-7c3d-8e4f-5a6b7c8d9e0f/file", "reason": null
+}))]
+pub struct ExportJob {
+    /// Its id.
+    id: Uuid,
+    /// `pending`, `running`, `succeeded` or `failed`.
+    #[schema(pattern = "^(pending|running|succeeded|failed)$")]
+    state: String,
+    /// When it was asked for.
+    requested_at: DateTime<Utc>,
+    /// When it ended.
+    finished_at: Option<DateTime<Utc>>,
+    /// When it goes, of one that has ended; the next export of the same athlete replaces it before.
+    expires_at: Option<DateTime<Utc>>,
+    /// How long the zip is.
+    size_bytes: Option<i64>,
+    /// SHA-256 of the zip, in hexadecimal.
+    sha256: Option<String>,
+    /// Where the zip is, once it is there.
+    file: Option<String>,
+    /// Why it failed.
+    reason: Option<String>,
+}
+
+impl From<Export> for ExportJob {
+    fn from(export: Export) -> Self {
+        let location = location(export.export_id);
+        Self {
+            id: export.export_id,
+            file: (export.state == "succeeded").then(|| format!("{location}/file")),
+            state: export.state,
+            requested_at: export.requested_at,
+            finished_at: export.finished_at,
+            expires_at: export.expires_at,
+            size_bytes: export.size_bytes,
+            sha256: export.sha256.map(hex::encode),
+            reason: export.reason,
+        }
+    }
+}
+
+/// Ask for an export of everything
+///
+/// A zip of profile, measurements, workouts (JSON with a schema), uploaded files and samples, which `POST /v1/workouts/imports`
+/// takes in again. While one is being made, the same one is answered. The newest is kept for seven days.
+#[utoipa::path(
+    post, path = "/v1/account/export", operation_id = "request_export", tag = "account",
+    responses(
+        (status = 202, description = "It will be made", body = ExportJob, headers(
+            ("Location" = String, description = "Where to ask how far it is"),
+            ("Retry-After" = i64, description = "When to ask, in seconds"),
+        )),
+        OwnAccountProblems,
+    ),
+)]
+pub async fn request_export(State(app): State<App>, caller: Caller) -> Result<Response, Problem> {
+    let export = app.exports.request(AthleteId(caller.athlete_id)).await.map_err(problems::of_database)?;
+    let location = HeaderValue::try_from(location(export.export_id)).map_err(Problem::internal)?;
+    let mut response = shown(export);
+    *response.status_mut() = StatusCode::ACCEPTED;
+    response.headers_mut().insert(LOCATION, location);
+    Ok(response)
+}
+
+/// How far an export is
+#[utoipa::path(
+    get, path = "/v1/account/exports/{export_id}", operation_id = "show_export", tag = "account",
+    params(("export_id" = Uuid, Path, description = "One of the caller's own exports")),
+    responses(
+        (status = 200, description = "The export", body = ExportJob, headers(
+            ("Retry-After" = i64, description = "While it is not done: when to ask again, in seconds"),
+        )),
+        OwnAccountProblems,
+    ),
+)]
+pub async fn show_export(
+    State(app): State<App>,
+    caller: Caller,
+    Path(export_id): Path<Uuid>,
+) -> Result<Response, Problem> {
+    own(&app, &caller, export_id).await.map(shown)
+}
+
+/// The zip of an export
+///
+/// 409 while it is not made yet, or where it failed.
+#[utoipa::path(
+    get, path = "/v1/account/exports/{export_id}/file", operation_id = "download_export", tag = "account",
+    params(("export_id" = Uuid, Path, description = "One of the caller's own exports")),
+    responses(
+        (status = 200, description = "The zip", body = Vec<u8>, content_type = "application/zip", headers(
+            ("Content-Disposition" = String, description = "The name to save it under"),
+        )),
+        ExportFileProblems,
+    ),
+)]
+pub async fn download_export(
+    State(app): State<App>,
+    caller: Caller,
+    Path(export_id): Path<Uuid>,
+) -> Result<Response, Problem> {
+    let export = own(&app, &caller, export_id).await?;
+    let (Some(size_bytes), "succeeded") = (export.size_bytes, export.state.as_str()) else {
+        return Err(Problem::conflict("the export has no file: it is not made yet, or has failed")
+            .retry_after(Duration::from_secs(ASK_AGAIN_S.into())));
+    };
+    let busy = |_| Problem::unavailable("too many exports are being sent at this moment", problems::RETRY_AFTER);
+    let turn = Arc::clone(&app.exports.downloads).try_acquire_owned().map_err(busy)?;
+    let name = format!("attachment; filename=\"fittrack-{}.zip\"", export.requested_at.format("%Y-%m-%d"));
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("application/zip")),
+        (CONTENT_DISPOSITION, HeaderValue::try_from(name).map_err(Problem::internal)?),
+        (CONTENT_LENGTH, HeaderValue::from(size_bytes)),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    // A piece at a time, when the client has taken the one before.
+    let exports = app.exports.clone();
+    let pieces = stream::try_unfold((0, turn), move |(number, turn)| {
+        let (exports, export) = (exports.clone(), export.clone());
+        async move {
+            let piece = exports.piece(&export, number).await?;
+            Ok::<_, sqlx::Error>(piece.map(|piece| (piece, (number + 1, turn))))
+        }
+    });
+    Ok((headers, Body::from_stream(pieces)).into_response())
+}
+
+async fn own(app: &App, caller: &Caller, export_id: Uuid) -> Result<Export, Problem> {
+    let export = app.exports.find(AthleteId(caller.athlete_id), export_id).await.map_err(problems::of_database)?;
+    export.ok_or_else(|| Problem::not_found("there is no such export"))
+}
+
+fn location(export_id: Uuid) -> String {
+    format!("/v1/account/exports/{export_id}")
+}
+
+fn shown(export: Export) -> Response {
+    const NOT_KEPT: [(HeaderName, HeaderValue); 1] = [(CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    let is_under_way = matches!(export.state.as_str(), "pending" | "running");
+    let mut response = (NOT_KEPT, axum::Json(ExportJob::from(export))).into_response();
+    if is_under_way {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(ASK_AGAIN_S));
+    }
+    response
+}

@@ -199,10 +199,7 @@ impl Run {
             Ok(parts) => parts,
             Err(reason) => return Ok(Took::refused(reason)),
         };
-        let zones = match zones.is_empty() {
-            true => None,
-            false => Some(self.thread.wait(self.intake.privacy_zones(zones))?),
-        };
+        let zones = if zones.is_empty() { None } else { Some(self.thread.wait(self.intake.privacy_zones(zones))?) };
         let profile = self.thread.wait(self.intake.profile(update))?;
         Ok(match zones {
             Some(zones) if zones.status != Status::Duplicate => zones,

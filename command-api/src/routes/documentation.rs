@@ -53,7 +53,9 @@ pub fn frame() -> utoipa::openapi::OpenApi {
 /// This document
 #[utoipa::path(
     get, path = "/openapi.json", operation_id = "show_openapi", tag = "documentation", security(()),
-    responses((status = 200, description = "The OpenAPI document of this service", body = Object)),
+    responses((status = 200, description = "The OpenAPI document of this service", body = Object,
+            example = json!({ "openapi": "3.1.0", "info": { "title": "FitTrack command API", "version": "0.1.0" },
+                "paths": {} }))),
 )]
 pub async fn show_openapi() -> ([(HeaderName, &'static str); 2], &'static str) {
     static DOCUMENT: LazyLock<String> = LazyLock::new(|| super::openapi().to_pretty_json().unwrap_or_default());

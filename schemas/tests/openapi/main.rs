@@ -11,6 +11,7 @@ mod breaks;
 mod breaks_tests;
 mod document;
 mod form;
+mod style;
 mod values;
 
 use std::fs;
@@ -53,4 +54,14 @@ fn clients_of_the_published_documents_lose_nothing_but_what_is_listed_with_a_rea
          schemas/openapi/{LIST}, with the reason in an indented line under it.",
         objections.join("\n")
     );
+}
+
+#[test]
+fn every_operation_is_described_as_all_are() {
+    let of = |service: &str| {
+        let objections = style::objections(&Document::read(&format!("{service}.yaml")));
+        objections.into_iter().map(|one| format!("{service} {one}")).collect::<Vec<_>>()
+    };
+    let objections: Vec<String> = SERVICES.into_iter().flat_map(of).collect();
+    assert!(objections.is_empty(), "{}", objections.join("\n"));
 }

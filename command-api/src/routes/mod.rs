@@ -14,6 +14,7 @@ mod workouts;
 
 use axum::{Router, extract::DefaultBodyLimit};
 use fittrack_runtime::{
+    docs,
     edge::{Edge, EdgeSettings},
     rate_limit::{Class, limited},
     server,
@@ -50,6 +51,8 @@ fn table() -> OpenApiRouter<App> {
         .routes(limited(Class::Write, upload(routes!(workouts::import::import_recording))))
         .routes(limited(Class::Read, routes!(documentation::show_openapi)))
         .routes(limited(Class::Read, routes!(documentation::show_problem)))
+        .routes(limited(Class::Read, routes!(docs::show_docs)))
+        .routes(limited(Class::Read, routes!(docs::show_docs_file)))
 }
 
 /// A route whose bodies are files, longer than others'.

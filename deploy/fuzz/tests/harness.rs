@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::sync::{Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fittrack_fuzz::campaign::{Bound, Found, run};
 use fittrack_fuzz::mutation::made;
@@ -59,6 +59,17 @@ fn a_parser_that_never_ends_is_found() {
     static HANGS: Target = Target { slowest: Duration::ZERO, ..parser(STOPS.accepts) };
     let found = found(&HANGS);
     assert!(found.why.contains("still not read"), "{found}");
+}
+
+#[test]
+fn a_campaign_ends_when_it_has_done_enough() {
+    static READS: Target = parser(<[u8]>::is_ascii);
+    let tried = run(&READS, 7, Bound::Inputs).unwrap();
+    assert_eq!(tried.mutated, READS.inputs);
+    assert!((1..tried.mutated).contains(&tried.mutated_accepted), "{tried:?}");
+    let began = Instant::now();
+    assert!(run(&READS, 7, Bound::Time(Duration::from_millis(200))).unwrap().mutated > 0);
+    assert!(began.elapsed() < Duration::from_secs(30));
 }
 
 #[test]

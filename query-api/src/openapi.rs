@@ -54,7 +54,9 @@ pub fn frame() -> Document {
 /// This document
 #[utoipa::path(
     get, path = "/openapi.json", operation_id = "show_openapi", tag = "documentation", security(()),
-    responses((status = 200, description = "The OpenAPI document of this service", body = Object)),
+    responses((status = 200, description = "The OpenAPI document of this service", body = Object,
+            example = json!({ "openapi": "3.1.0", "info": { "title": "FitTrack query API", "version": "0.1.0" },
+                "paths": {} }))),
 )]
 pub async fn show_openapi() -> ([(HeaderName, &'static str); 2], &'static str) {
     static DOCUMENT: LazyLock<String> = LazyLock::new(|| crate::routes::openapi().to_pretty_json().unwrap_or_default());
@@ -166,7 +168,7 @@ mod tests {
         let document = serde_json::to_value(crate::routes::openapi()).unwrap();
         assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
         let paths = document["paths"].as_object().unwrap();
-        assert_eq!(paths.len(), 14);
+        assert_eq!(paths.len(), 16);
         for (path, operations) in paths {
             let operations = operations.as_object().unwrap();
             assert_eq!(operations.keys().collect::<Vec<_>>(), ["get"], "{path}");

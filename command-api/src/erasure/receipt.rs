@@ -29,7 +29,7 @@ pub struct Receipt {
     /// The erasure's id.
     id: Uuid,
     /// `pending` until nothing is left, then `succeeded`.
-    status: Status,
+    status: ErasureStatus,
     /// When it was asked for; the account was closed then.
     requested_at: DateTime<Utc>,
     /// When nothing was left in any database.
@@ -43,7 +43,7 @@ pub struct Receipt {
 /// Whether it is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Status {
+pub enum ErasureStatus {
     /// Under way.
     Pending,
     /// Done.
@@ -75,7 +75,7 @@ pub struct Expiring {
 impl Receipt {
     /// Whether nothing is left to do.
     pub fn is_finished(&self) -> bool {
-        self.status == Status::Succeeded
+        self.status == ErasureStatus::Succeeded
     }
 }
 
@@ -107,7 +107,7 @@ impl From<Erasure> for Receipt {
         ];
         Self {
             id,
-            status: if finished_at.is_some() { Status::Succeeded } else { Status::Pending },
+            status: if finished_at.is_some() { ErasureStatus::Succeeded } else { ErasureStatus::Pending },
             requested_at,
             finished_at,
             removed: things.collect(),

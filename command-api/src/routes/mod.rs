@@ -15,6 +15,7 @@ mod workouts;
 
 use axum::Router;
 use fittrack_runtime::{
+    docs,
     edge::{Edge, EdgeSettings},
     rate_limit::{Class, limited},
     server,
@@ -53,6 +54,8 @@ fn table() -> OpenApiRouter<App> {
         .routes(limited(Class::Write, routes!(workouts::import::import_recording)))
         .routes(limited(Class::Read, routes!(documentation::show_openapi)))
         .routes(limited(Class::Read, routes!(documentation::show_problem)))
+        .routes(limited(Class::Read, routes!(docs::show_docs)))
+        .routes(limited(Class::Read, routes!(docs::show_docs_file)))
 }
 
 /// What stands around the routes.

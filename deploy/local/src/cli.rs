@@ -58,6 +58,8 @@ pub enum Action {
     Test(Test),
     /// Measure throughput, latency and memory against baselines taken in the same run
     Bench(Bench),
+    /// Write a bill of materials (`CycloneDX` JSON) of each program: every package it is built from, with licence and hash
+    Sbom(Sbom),
 }
 
 /// Which stack is meant.
@@ -148,6 +150,13 @@ pub struct Bench {
     pub json: bool,
     #[arg(long, value_enum, hide = true)]
     pub profile: Option<Profile>,
+}
+
+#[derive(Debug, Args)]
+pub struct Sbom {
+    /// The folder the bills are written into
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@
 //! ```
 //!
 //! Reading order: [`stack`] (what a stack is and does), [`postgres`] and [`kafka`] (the two servers), [`services`] (what
-//! each service is told), [`state`] (what is remembered between commands), [`process`] (operating-system processes).
+//! each service is told), [`state`] (what is remembered between commands), [`process`] (operating-system processes);
+//! [`sbom`] (what the programs are made of).
 
 pub mod account;
 pub mod artifacts;
@@ -27,6 +28,7 @@ pub mod kafka;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod sbom;
 pub mod secrets;
 pub mod services;
 pub mod stack;

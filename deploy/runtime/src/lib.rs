@@ -2,7 +2,7 @@
 //! It sits under the three services (`command-api`, `projectors`, `query-api`) and knows nothing of what they decide or store.
 //!
 //! In reading order: a process reads its settings ([`config`]), starts ([`process`]: [`telemetry`], [`shutdown`], [`private`]), serves
-//! ([`server`] behind its [`edge`], with [`client_address`], [`rate_limit`], [`cors`], [`trace`], [`problem`], [`json`], [`auth`] and [`keys`]) and talks to its databases and broker ([`pg`], [`kafka`],
+//! ([`server`] behind its [`edge`], with [`client_address`], [`rate_limit`], [`cors`], [`trace`], [`problem`], [`docs`], [`json`], [`auth`] and [`keys`]) and talks to its databases and broker ([`pg`], [`kafka`],
 //! [`lease`], [`backoff`]). Time is read in [`clock`] alone.
 
 pub mod auth;
@@ -14,6 +14,7 @@ pub mod config;
 pub mod cors;
 mod crowd;
 pub mod deprecation;
+pub mod docs;
 pub mod edge;
 mod http_metrics;
 pub mod json;

@@ -9,6 +9,7 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use fittrack_runtime::docs;
 use serde_json::Value;
 use tower::{Service, ServiceExt};
 
@@ -38,6 +39,8 @@ struct Operation {
     query: String,
     /// Media types of its body, where it has one.
     bodies: Vec<String>,
+    /// Whether a person reads its answer in a browser.
+    is_page: bool,
 }
 
 /// An answer, read whole.
@@ -131,7 +134,8 @@ where
     }
 
     async fn what_is_taken(&mut self, path: &str, operation: &Operation) {
-        let accept = ("accept", "text/html;q=0.9, image/*");
+        let other = if operation.is_page { "application/json, image/*" } else { "text/html;q=0.9, image/*" };
+        let accept = ("accept", other);
         let seen = self.with_token(&operation.method, path, &[accept], Vec::new()).await;
         // What there is not has no form that could be refused.
         if operation.method == "GET" && seen.status == 404 {
@@ -215,7 +219,7 @@ where
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
         let seen = Seen { what, status: parts.status, headers: parts.headers, body };
         *self.answered.entry(seen.status.as_u16()).or_default() += 1;
-        seen.check_every_answer();
+        seen.check_every_answer(is_documentation(path) && seen.status.is_success() && method != "OPTIONS");
         // What HEAD answers has no body by which to judge it.
         if (seen.status.is_client_error() || seen.status.is_server_error()) && method != "HEAD" {
             self.met.insert(seen.check_problem(path));
@@ -237,6 +241,8 @@ impl Operation {
             query: query.collect::<Vec<_>>().join("&"),
             method: method.to_uppercase(),
             is_public: operation["security"] == serde_json::json!([{}]),
+            is_page: operation["responses"]["200"]["content"]["text/html"].is_object()
+                || operation["responses"]["200"]["content"]["text/css"].is_object(),
             bodies: bodies.into_iter().flat_map(|bodies| bodies.keys().cloned()).collect(),
         }
     }
@@ -255,10 +261,11 @@ impl Seen {
         assert_eq!(self.status, status, "{}: {}", self.what, String::from_utf8_lossy(&self.body));
     }
 
-    fn check_every_answer(&self) {
+    fn check_every_answer(&self, is_page: bool) {
+        let policy = if is_page { docs::POLICY } else { "default-src 'none'; frame-ancestors 'none'" };
         for (name, value) in [
             ("x-content-type-options", "nosniff"),
-            ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+            ("content-security-policy", policy),
             ("x-frame-options", "DENY"),
             ("referrer-policy", "no-referrer"),
         ] {
@@ -288,10 +295,16 @@ impl Seen {
     }
 }
 
+/// The one thing that is more than data: a page, with a policy of its own.
+fn is_documentation(path: &str) -> bool {
+    path == "/docs" || path.starts_with("/docs?") || path.starts_with("/docs/")
+}
+
 fn concrete(template: &str) -> String {
     let segments = template.split('/').map(|segment| match segment {
         "{metric}" => "distance_m",
         "{slug}" => "not-found",
+        "{file}" => "start.js",
         parameter if parameter.starts_with('{') => ID,
         fixed => fixed,
     });

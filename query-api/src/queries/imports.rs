@@ -71,6 +71,14 @@ pub struct ImportedFile {
 
 /// An import, with a page of its files in the zip's order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": "0198c0de-7a1b-7c3d-8e4f-5a6b7c8d9e0f", "state": "succeeded", "requested_at": "2026-11-02T18:21:09Z",
+    "finished_at": "2026-11-02T18:21:12Z", "expires_at": "2026-11-09T18:21:12Z", "reason": null, "file_count": 1,
+    "stored_count": 1, "duplicate_count": 0, "refused_count": 0, "consistency_token": "1.1f-12d688.5b2a",
+    "items": [{"name": "activities/2026-10-01.fit", "status": "stored", "reason": null,
+               "workout_ids": ["0198c0de-7a1b-7c3d-8e4f-5a6b7c8d9e0f"]}],
+    "next": null
+}))]
 pub struct Import {
     /// Which.
     pub id: Uuid,
@@ -134,11 +142,11 @@ impl Import {
 }
 
 fn state_schema() -> RefOr<Schema> {
-    super::units::words(["pending", "running", "succeeded", "failed"])
+    super::units::words("How far it is.", ["pending", "running", "succeeded", "failed"])
 }
 
 fn status_schema() -> RefOr<Schema> {
-    super::units::words(["stored", "duplicate", "refused"])
+    super::units::words("What became of it.", ["stored", "duplicate", "refused"])
 }
 
 const IMPORT: &str = "

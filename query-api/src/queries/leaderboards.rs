@@ -27,7 +27,7 @@ pub enum Metric {
 
 /// The schema of a metric.
 pub fn metric_schema() -> RefOr<Schema> {
-    super::units::words(Metric::ALL.map(Metric::as_str))
+    super::units::words("What is compared; its unit is in its name.", Metric::ALL.map(Metric::as_str))
 }
 
 impl Metric {

@@ -21,6 +21,10 @@ pub struct ZonesRow {
 
 /// The zones as their athlete sees them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
+#[schema(example = json!({
+    "version": 2, "changed_at": "2026-11-02T18:21:09Z",
+    "zones": [{"name": "Home", "latitude_deg": 52.0973, "longitude_deg": 6.6417, "radius_m": 400}]
+}))]
 pub struct PrivacyZones {
     /// The version of the list: also its `ETag`, `"v<version>"`. 0 where none was ever set.
     #[schema(example = 2)]

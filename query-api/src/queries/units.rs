@@ -12,27 +12,27 @@ pub fn thousandths(value: i64) -> f64 {
 
 /// The schema of a sport.
 pub fn sport_schema() -> RefOr<Schema> {
-    words(Sport::ALL.map(Sport::as_str))
+    words("A sport.", Sport::ALL.map(Sport::as_str))
 }
 
 /// The schema of a sport, or `all`.
 pub fn board_sport_schema() -> RefOr<Schema> {
-    words(Sport::ALL.map(Sport::as_str).into_iter().chain(["all"]))
+    words("A sport, or `all`.", Sport::ALL.map(Sport::as_str).into_iter().chain(["all"]))
 }
 
 /// The schema of who may see something.
 pub fn visibility_schema() -> RefOr<Schema> {
-    words(["private", "followers", "public"])
+    words("Who may see it.", ["private", "followers", "public"])
 }
 
 /// The schema of what can be measured of an athlete.
 pub fn measurement_kind_schema() -> RefOr<Schema> {
-    words(MeasurementKind::ALL.map(MeasurementKind::as_str))
+    words("What was measured; its unit is in its name.", MeasurementKind::ALL.map(MeasurementKind::as_str))
 }
 
 /// The schema of the forms of uploaded files.
 pub fn format_schema() -> RefOr<Schema> {
-    words(["fit", "gpx", "tcx"])
+    words("The form of the file.", ["fit", "gpx", "tcx"])
 }
 
 /// The schema of a recording's columns.
@@ -49,7 +49,8 @@ pub fn samples_schema() -> RefOr<Schema> {
     Schema::from(columns.build()).into()
 }
 
-/// The schema of one of these words.
-pub(super) fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> RefOr<Schema> {
-    Schema::from(ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()).into()
+/// The schema of one of these words, and what it says.
+pub(super) fn words<'a>(meaning: &str, words: impl IntoIterator<Item = &'a str>) -> RefOr<Schema> {
+    let described = ObjectBuilder::new().schema_type(Type::String).description(Some(meaning));
+    Schema::from(described.enum_values(Some(words)).build()).into()
 }

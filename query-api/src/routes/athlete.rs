@@ -20,7 +20,9 @@ use crate::read_model::ReadModel;
     path = "/v1/athletes/{id}",
     tag = "profile",
     params(("id" = Uuid, Path, description = "The athlete.")),
-    responses((status = 200, description = "The athlete.", body = Athlete))
+    responses((status = 200, description = "The athlete.", body = Athlete,
+        example = json!({ "id": "0198c0de-0001-7000-8000-000000000001", "version": 3, "display_name": "Anna",
+            "bio": "Runs before breakfast.", "registered_at": "2026-10-31T07:00:00Z" })))
 )]
 pub async fn get_athlete(
     State(app): State<App>,

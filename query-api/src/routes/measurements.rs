@@ -46,7 +46,9 @@ struct Parameters {
     path = "/v1/me/measurements",
     tag = "profile",
     params(Parameters),
-    responses((status = 200, description = "A page of measurements.", body = Page<Measurement>))
+    responses((status = 200, description = "A page of measurements.", body = Page<Measurement>,
+        example = json!({ "items": [{ "kind": "mass_kg", "measured_on": "2026-10-31", "value": 71.5, "version": 1,
+            "recorded_at": "2026-10-31T07:00:00Z" }], "next": null })))
 )]
 pub async fn list_measurements(State(app): State<App>, caller: Caller, ask: Ask) -> Result<Response, Problem> {
     let me = caller.athlete_id;

@@ -1,6 +1,7 @@
 //! The route table, then one file a route: its parameters, what it reads, what it answers.
 //! [`openapi`] gives the description of exactly these routes.
 use axum::Router;
+use fittrack_runtime::docs;
 use fittrack_runtime::edge::{Edge, EdgeSettings};
 use fittrack_runtime::problem::Problem;
 use fittrack_runtime::rate_limit::{Class, limited};
@@ -45,6 +46,8 @@ fn table() -> OpenApiRouter<App> {
         .routes(limited(Class::Read, routes!(leaderboard_me::get_leaderboard_place)))
         .routes(limited(Class::Read, routes!(crate::openapi::show_openapi)))
         .routes(limited(Class::Read, routes!(crate::openapi::show_problem)))
+        .routes(limited(Class::Read, routes!(docs::show_docs)))
+        .routes(limited(Class::Read, routes!(docs::show_docs_file)))
 }
 
 /// What stands around the routes.

@@ -81,7 +81,10 @@ impl Serialize for Number {
     path = "/v1/workouts/{id}/recording",
     tag = "workouts",
     params(("id" = Uuid, Path, description = "The workout."), Parameters),
-    responses((status = 200, description = "Columns of equal length.", body = Samples))
+    responses((status = 200, description = "Columns of equal length.", body = Samples,
+        example = json!({ "workout_id": "0198c0de-7a1b-7c3d-8e4f-5a6b7c8d9e0f", "resolution": "low",
+            "sample_count": 3, "recorded_sample_count": 2731, "samples": { "elapsed_s": [0, 1365, 2730],
+            "heart_rate_bpm": [101, 152, null] } })))
 )]
 pub async fn get_recording(
     State(app): State<App>,

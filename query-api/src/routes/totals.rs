@@ -50,7 +50,12 @@ struct Parameters {
     path = "/v1/me/analytics/totals",
     tag = "analytics",
     params(Parameters),
-    responses((status = 200, description = "A page of sums.", body = Page<PeriodTotals>))
+    responses((status = 200, description = "A page of sums.", body = Page<PeriodTotals>,
+        example = json!({ "items": [{ "period": "2026-W48", "starts_on": "2026-11-23", "sport": "all",
+            "workouts": 3, "distance_m": 31250.5, "duration_s": 9800.0, "moving_s": 9512.0,
+            "elevation_gain_m": 240.0, "energy_kcal": 2100, "by_sport": [{ "sport": "run", "workouts": 3,
+            "distance_m": 31250.5, "duration_s": 9800.0, "moving_s": 9512.0, "elevation_gain_m": 240.0,
+            "energy_kcal": 2100 }] }], "next": null })))
 )]
 pub async fn get_totals(State(app): State<App>, caller: Caller, ask: Ask) -> Result<Response, Problem> {
     let me = caller.athlete_id;

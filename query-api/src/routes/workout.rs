@@ -85,7 +85,17 @@ struct Recording {
     path = "/v1/workouts/{id}",
     tag = "workouts",
     params(("id" = Uuid, Path, description = "The workout.")),
-    responses((status = 200, description = "The workout.", body = Workout))
+    responses((status = 200, description = "The workout.", body = Workout, example = json!({
+            "id": "0198c0de-7a1b-7c3d-8e4f-5a6b7c8d9e0f", "version": 1, "sport": "run", "title": "Morning run",
+            "started_at": "2026-11-24T06:30:00Z", "time_zone": "Europe/Berlin", "local_date": "2026-11-24",
+            "duration_s": 2730.5, "moving_s": 2700.0, "distance_m": 10012.4, "elevation_gain_m": 84.0, "energy_kcal": 640,
+            "average_heart_rate_bpm": 148, "max_heart_rate_bpm": 171, "average_power_w": null, "visibility": "public",
+            "has_recording": true,
+            "athlete_id": "0198c0de-0001-7000-8000-000000000001", "perceived_exertion": 6, "notes": null, "gear_id": null,
+            "sets": [], "recording": { "format": "fit", "samples": 2731, "leg": 0,
+            "device": "Garmin fenix7", "session_id": null },
+            "logged_at": "2026-11-24T07:20:11Z", "changed_at": "2026-11-24T07:20:11Z"
+        })))
 )]
 pub async fn get_workout(
     State(app): State<App>,

@@ -48,7 +48,14 @@ struct Parameters {
     path = "/v1/workouts",
     tag = "workouts",
     params(Parameters),
-    responses((status = 200, description = "A page of workouts.", body = Page<WorkoutItem>))
+    responses((status = 200, description = "A page of workouts.", body = Page<WorkoutItem>,
+        example = json!({ "items": [{
+            "id": "0198c0de-7a1b-7c3d-8e4f-5a6b7c8d9e0f", "version": 1, "sport": "run", "title": "Morning run",
+            "started_at": "2026-11-24T06:30:00Z", "time_zone": "Europe/Berlin", "local_date": "2026-11-24",
+            "duration_s": 2730.5, "moving_s": 2700.0, "distance_m": 10012.4, "elevation_gain_m": 84.0, "energy_kcal": 640,
+            "average_heart_rate_bpm": 148, "max_heart_rate_bpm": 171, "average_power_w": null, "visibility": "public",
+            "has_recording": true
+        }], "next": null })))
 )]
 pub async fn list_workouts(State(app): State<App>, caller: Caller, ask: Ask) -> Result<Response, Problem> {
     let me = caller.athlete_id;

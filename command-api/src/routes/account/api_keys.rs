@@ -117,7 +117,11 @@ impl From<ApiKey> for OwnApiKey {
 #[utoipa::path(
     post, path = "/v1/account/api-keys", operation_id = "create_api_key", tag = "account",
     request_body = ApiKeyBody,
-    responses((status = 201, description = "Made", body = NewApiKey), OwnAccountProblems),
+    responses((status = 201, description = "Made", body = NewApiKey,
+        example = json!({ "id": "5f0c2f0e-8f0b-4c1b-9d52-2f1a5ad3c002", "name": "nightly export",
+            "scopes": ["read"], "created_at": "2026-10-31T07:00:00Z", "last_used_at": null,
+            "expires_at": "2027-10-31T00:00:00Z", "key": "ftk_pmTLFw1Vd1Wwm2fQ7hKcE8JtCNoZ6x2A0eHq5rYsUiA" })),
+            OwnAccountProblems),
 )]
 pub async fn create_api_key(
     State(app): State<App>,
@@ -135,7 +139,10 @@ pub async fn create_api_key(
 /// List one's own API keys
 #[utoipa::path(
     get, path = "/v1/account/api-keys", operation_id = "list_api_keys", tag = "account",
-    responses((status = 200, description = "The keys", body = OwnApiKeys), OwnAccountProblems),
+    responses((status = 200, description = "The keys", body = OwnApiKeys,
+        example = json!({ "items": [{ "id": "5f0c2f0e-8f0b-4c1b-9d52-2f1a5ad3c002", "name": "nightly export",
+            "scopes": ["read"], "created_at": "2026-10-31T07:00:00Z", "last_used_at": null,
+            "expires_at": "2027-10-31T00:00:00Z" }], "next": null })), OwnAccountProblems),
 )]
 pub async fn list_api_keys(State(app): State<App>, caller: Caller) -> Result<(NotKept, Json<OwnApiKeys>), Problem> {
     let keys = app.api_keys.list(caller.athlete_id).await.map_err(problems::of_database)?;

@@ -42,7 +42,7 @@ pub struct ExportJob {
     /// Its id.
     id: Uuid,
     /// `pending`, `running`, `succeeded` or `failed`.
-    #[schema(pattern = "^(pending|running|succeeded|failed)$")]
+    #[schema(schema_with = crate::routes::words::job_state)]
     state: String,
     /// When it was asked for.
     requested_at: DateTime<Utc>,

@@ -7,7 +7,7 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use fittrack_runtime::problem::Problem;
+use fittrack_runtime::problem::{Problem, ProblemDocument};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -36,7 +36,8 @@ pub struct RevokedSessionList {
         (status = 200, description = "The list", body = RevokedSessionList,
          headers(("ETag" = String, description = "Names this list"))),
         (status = 304, description = "The list is the one the client has"),
-        (status = 503, description = "The list is not known here at the moment; keep the one last had"),
+        (status = 503, description = "The list is not known here at the moment; keep the one last had",
+         body = ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
 pub async fn list_revoked_sessions(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {

@@ -128,7 +128,10 @@ pub struct OwnSessions {
 /// List one's own sessions
 #[utoipa::path(
     get, path = "/v1/account/sessions", operation_id = "list_sessions", tag = "account",
-    responses((status = 200, description = "The sessions", body = OwnSessions), OwnAccountProblems),
+    responses((status = 200, description = "The sessions", body = OwnSessions, example = json!({ "items": [{
+        "id": "5f0c2f0e-8f0b-4c1b-9d52-2f1a5ad3c001", "created_at": "2026-10-31T07:00:00Z",
+        "last_used_at": "2026-11-02T18:21:09Z", "expires_at": "2026-11-30T07:00:00Z",
+        "user_agent": "FitTrack/3.1 (Android 16)", "current": true }], "next": null })), OwnAccountProblems),
 )]
 pub async fn list_sessions(State(app): State<App>, caller: Caller) -> Result<(NotKept, Json<OwnSessions>), Problem> {
     let sessions = app.sessions.list(caller.athlete_id).await.map_err(problems::of_database)?;

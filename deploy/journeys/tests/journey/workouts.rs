@@ -1,51 +1,8 @@
-//! One workout from the log to its deletion, and the profile it stands under.
+//! Lists of workouts, what is not sent again, and the profile they stand under. One workout from the log to its deletion is in
+//! `documents.rs`.
 
-use fittrack_journeys::{Call, TestStack, bodies, problem};
+use fittrack_journeys::{Call, TestStack, bodies};
 use serde_json::{Value, json};
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_workout_is_logged_edited_and_deleted_and_each_is_seen() {
-    let stack = TestStack::shared().await.unwrap();
-    let athlete = stack.api().unwrap().register_in("Ann", "Europe/Berlin").await.unwrap();
-
-    let body = bodies::with(
-        bodies::run("2025-03-30T22:30:00Z"),
-        json!({"title": "Along the canal", "notes": "windy", "average_heart_rate_bpm": 148, "max_heart_rate_bpm": 171}),
-    );
-    let logged = athlete.log(&body).await.unwrap();
-    let id = logged.id().unwrap();
-    assert_eq!((logged.version(), logged.header("etag")), (Some(1), Some("\"v1\"")));
-    assert_eq!(logged.header("location"), Some(format!("/v1/workouts/{id}").as_str()));
-    assert_eq!(logged.header("consistency-token"), Some(logged.token().as_str()));
-
-    let path = format!("/v1/workouts/{id}");
-    let seen = athlete.get_seeing(&path, &logged.token()).await.unwrap();
-    assert_eq!(seen.header("etag"), Some("\"v1\""));
-    let workout = seen.json();
-    for (field, value) in body.as_object().unwrap().iter().filter(|(field, _)| *field != "started_at") {
-        assert_eq!(&workout[field], value, "{field}");
-    }
-    assert_eq!((&workout["time_zone"], &workout["local_date"]), (&json!("Europe/Berlin"), &json!("2025-03-31")));
-    assert!(seen.header("freshness").unwrap().parse::<u64>().is_ok());
-
-    let change = json!({"distance_m": 8040.5, "title": "Along the canal, with Bo", "notes": null});
-    let edited = athlete.edit(id, 1, &change).await.unwrap();
-    assert_eq!((edited.id(), edited.version(), edited.header("etag")), (Some(id), Some(2), Some("\"v2\"")));
-    let workout = athlete.get_seeing(&path, &edited.token()).await.unwrap().json();
-    assert_eq!((&workout["distance_m"], &workout["notes"]), (&json!(8040.5), &Value::Null));
-    assert_eq!((&workout["version"], &workout["duration_s"]), (&json!(2), &json!(1800.0)));
-
-    let stale = Call::patch(&path).if_match(1).merge_patch(&json!({"title": "too late"}));
-    problem::check(&athlete.send(&stale).await.unwrap(), 412).unwrap();
-
-    let deleted = athlete.delete(id).await.unwrap();
-    assert_eq!(deleted.version(), Some(3));
-    let gone = athlete.send(&Call::get(&path).seeing(&deleted.token())).await.unwrap();
-    problem::check(&gone, 404).unwrap();
-    let list = athlete.all("/v1/workouts", Some(&deleted.token())).await.unwrap();
-    assert_eq!(list, Vec::<Value>::new());
-    problem::check(&athlete.send(&Call::delete(&path)).await.unwrap(), 404).unwrap();
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_list_is_filtered_and_walked_page_by_page() {

@@ -4,6 +4,7 @@
 mod bench;
 mod demo;
 mod down;
+mod sbom;
 mod status;
 mod test;
 mod tool;
@@ -27,6 +28,7 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Action::Projectors(tool) => tool::run(Service::Projectors, &tool.arguments),
         Action::Test(arguments) => test::run(&arguments).await,
         Action::Bench(arguments) => bench::run(&arguments).await,
+        Action::Sbom(arguments) => sbom::run(&arguments),
         Action::Demo(arguments) => demo::run(&arguments).await,
     }
 }

@@ -1,13 +1,13 @@
 //! `test`: every check and every test, in the order in which a mistake is cheapest to find.
 //! Starts one Postgres and one Kafka for all tests of the crates; journeys and faults start whole stacks of their own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use fittrack_local::{Parts, Result, Stack, StackOptions, ports::PortBlock};
+use fittrack_local::{Error, Parts, Result, Stack, StackOptions, artifacts, ports::PortBlock};
 use tokio::process::Command;
 
-use crate::building::cargo;
+use crate::building::{cargo, repository};
 use crate::cli::Test;
 use crate::run_folder::RunFolder;
 use crate::steps::Steps;
@@ -29,6 +29,9 @@ async fn sequence(arguments: &Test, steps: &mut Steps, folder: &RunFolder) -> Re
         steps
             .run("lints", cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))
             .await?;
+        let cargo_deny = async { tokio::task::spawn_blocking(artifacts::cargo_deny).await.map_err(Error::failed)? };
+        let cargo_deny = steps.perform("fetch cargo-deny", cargo_deny).await?;
+        steps.run("what the programs are made of", may_be_in(&cargo_deny)).await?;
     }
     steps.run("build", cargo(&["build", "--workspace", "--all-targets"])).await?;
     let servers = steps.perform("start a Postgres and a Kafka for the tests", start_servers(folder)).await?;
@@ -45,6 +48,13 @@ async fn sequence(arguments: &Test, steps: &mut Steps, folder: &RunFolder) -> Re
     }
     // One command for all of them: cargo would build every library again for a part of the workspace.
     steps.run("tests, journeys and faults", tests).await
+}
+
+/// Holds every dependency against `.cargo/deny.toml`: what is banned, its licence, and where it comes from.
+fn may_be_in(cargo_deny: &Path) -> Command {
+    let mut command = Command::new(cargo_deny);
+    command.args(["--locked", "check", "bans", "licenses", "sources"]).current_dir(repository()).kill_on_drop(true);
+    command
 }
 
 /// The servers of the tests: free ports and a folder that goes away with the run.

@@ -41,17 +41,17 @@ struct Bursts {
 
 /// Writes beside bursts of sign-ins, and without.
 pub async fn run(stack: &Stack, repeats: u32) -> Result<Vec<Figure>, Failure> {
-    let email = account(stack).await?;
+    let emails = accounts(stack).await?;
     let (mut with, mut without, mut slowest, mut grown) = (vec![], vec![], vec![], vec![]);
     let (mut signed_in, mut refused) = (0.0, 0.0);
     writes(stack, sleep(WATCHED)).await?; // the first requests of a process are slower
-    bursts(stack, &email, Instant::now()).await?; // and so are the first hashes
+    bursts(stack, &emails, Instant::now()).await?; // and so are the first hashes
     for _ in 0..repeats {
         without.push(writes(stack, sleep(WATCHED)).await?);
         let before = memory(stack)?;
         let until = Instant::now() + WATCHED;
         let (p99, bursts) =
-            tokio::try_join!(writes(stack, tokio::time::sleep_until(until)), bursts(stack, &email, until))?;
+            tokio::try_join!(writes(stack, tokio::time::sleep_until(until)), bursts(stack, &emails, until))?;
         with.push(p99);
         slowest.push(bursts.slowest_ms);
         grown.push(bursts.peak_mb - before);
@@ -95,13 +95,17 @@ fn memory(stack: &Stack) -> Result<f64, Failure> {
 
 const PASSWORD: &str = "a bench has no memory";
 
-/// An account to sign in to.
-async fn account(stack: &Stack) -> Result<String, Failure> {
-    let email = format!("{}@example.org", Uuid::now_v7());
-    let registration = json!({"email": email, "password": PASSWORD, "display_name": "Bench"});
-    let url = format!("{}/v1/account", stack.url("command-api")?);
-    reqwest::Client::new().post(url).json(&registration).send().await?.error_for_status()?;
-    Ok(email)
+/// Accounts to sign in to, one for each who does: many tries at one account at once would have to wait for each other.
+async fn accounts(stack: &Stack) -> Result<Vec<String>, Failure> {
+    let (http, url) = (reqwest::Client::new(), format!("{}/v1/account", stack.url("command-api")?));
+    let mut emails = Vec::with_capacity(AT_ONCE);
+    for _ in 0..AT_ONCE {
+        let email = format!("{}@example.org", Uuid::now_v7());
+        let registration = json!({"email": email, "password": PASSWORD, "display_name": "Bench"});
+        http.post(&url).json(&registration).send().await?.error_for_status()?;
+        emails.push(email);
+    }
+    Ok(emails)
 }
 
 /// p99 of workouts at a steady rate, in milliseconds.
@@ -119,13 +123,12 @@ async fn writes(stack: &Stack, until: impl Future<Output = ()>) -> Result<f64, F
 }
 
 /// Bursts of sign-ins, one after the other, until then; at least one.
-async fn bursts(stack: &Stack, email: &str, until: Instant) -> Result<Bursts, Failure> {
+async fn bursts(stack: &Stack, emails: &[String], until: Instant) -> Result<Bursts, Failure> {
     let url = format!("{}/v1/account/sessions", stack.url("command-api")?);
-    let body = json!({"email": email, "password": PASSWORD});
     let http = reqwest::Client::new();
     let mut all = Bursts::default();
     loop {
-        let answers = future::try_join_all((0..AT_ONCE).map(|_| sign_in(&http, &url, &body))).await?;
+        let answers = future::try_join_all(emails.iter().map(|email| sign_in(&http, &url, email))).await?;
         all.peak_mb = all.peak_mb.max(memory(stack)?);
         for (is_in, took_ms) in answers {
             *(if is_in { &mut all.signed_in } else { &mut all.refused }) += 1.0;
@@ -138,9 +141,10 @@ async fn bursts(stack: &Stack, email: &str, until: Instant) -> Result<Bursts, Fa
 }
 
 /// Whether somebody got in, or was refused as they should be; and how long that took. Anything else is a failure.
-async fn sign_in(http: &reqwest::Client, url: &str, body: &serde_json::Value) -> Result<(bool, f64), Failure> {
+async fn sign_in(http: &reqwest::Client, url: &str, email: &str) -> Result<(bool, f64), Failure> {
+    let body = json!({"email": email, "password": PASSWORD});
     let started = Instant::now();
-    let answer = timeout(PATIENCE, http.post(url).json(body).send()).await.map_err(|_| "a sign-in hangs")??;
+    let answer = timeout(PATIENCE, http.post(url).json(&body).send()).await.map_err(|_| "a sign-in hangs")??;
     let took = ms(started.elapsed());
     match (answer.status(), answer.headers().contains_key(RETRY_AFTER)) {
         (StatusCode::CREATED, _) => Ok((true, took)),

@@ -2,6 +2,7 @@
 //! Started by `deploy/fittrack bench`; brings up a stack of its own (release build), measures, prints, takes it down.
 mod appends;
 mod bare;
+mod enumeration;
 mod figure;
 mod logins;
 mod measure;
@@ -49,6 +50,8 @@ enum Benchmark {
     /// The edges: a cached, authenticated GET against a bare socket, durable POST /v1/workouts against single-row inserts, 200
     /// sign-ins at once beside writes.
     Http,
+    /// Whether the time of a refused sign-in tells who has an account.
+    Enumeration,
     /// 500 connections that dribble heads and bodies, beside a client like any other.
     Slow,
     /// A backlog of 200,000 events through all projections; before much else is in the store.
@@ -100,6 +103,7 @@ async fn run(arguments: &Arguments) -> Result<bool, Failure> {
             Benchmark::Memory => memory::run(&stack).await?,
             Benchmark::Visible => visible::run(&stack, arguments.repeats).await?,
             Benchmark::Http => http(&stack, arguments.repeats).await?,
+            Benchmark::Enumeration => enumeration::run(&stack, arguments.repeats).await?,
             Benchmark::Slow => slow::run(&stack, arguments.repeats).await?,
             Benchmark::Appends => appends::run(&stack, arguments.repeats).await?,
             Benchmark::OpenTransaction => appends::beside_an_open_transaction(&stack).await?,

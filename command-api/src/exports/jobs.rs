@@ -148,9 +148,12 @@ pub async fn finish(pool: &PgPool, job: &Taken, zip: Written) -> Result<bool, sq
         .bind(KEPT_S)
         .execute(&mut *transaction)
         .await?;
+    if finished.rows_affected() == 0 {
+        return Ok(false);
+    }
     sqlx::query(REPLACE).bind(job.athlete_id).bind(job.export_id).execute(&mut *transaction).await?;
     transaction.commit().await?;
-    Ok(finished.rows_affected() == 1)
+    Ok(true)
 }
 
 const POSTPONE: &str = "

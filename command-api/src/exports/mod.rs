@@ -8,13 +8,14 @@ use std::{cell::Cell, sync::Arc, time::Instant};
 
 use fittrack_domain::ids::AthleteId;
 use sqlx::PgPool;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
     jobs::{
         JobError, Thread,
+        turns::Turns,
         worker::{Queue, Then},
     },
     store::EventStore,
@@ -34,14 +35,13 @@ pub struct Exports {
     /// Woken when one was asked for here.
     pub woken: Arc<Notify>,
     /// Turns for sending zips.
-    pub downloads: Arc<Semaphore>,
+    pub downloads: Turns,
 }
 
 impl Exports {
     /// Over the event store and its database, and the recordings.
     pub fn new(store: EventStore, event_store: PgPool, recordings: PgPool) -> Self {
-        let downloads = Arc::new(Semaphore::new(DOWNLOADS_AT_ONCE));
-        Self { store, event_store, recordings, woken: Arc::default(), downloads }
+        Self { store, event_store, recordings, woken: Arc::default(), downloads: Turns::new(DOWNLOADS_AT_ONCE) }
     }
 
     /// Asks for an export; answers with the one under way where there is one.

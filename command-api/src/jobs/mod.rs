@@ -4,6 +4,7 @@
 //! The work itself is plain code on a thread of its own that waits for the database where it must: reading and writing zips is
 //! computing, and a thread may take as long as it likes.
 pub mod pieces;
+pub mod turns;
 pub mod worker;
 
 use std::{future::Future, io, time::Duration};

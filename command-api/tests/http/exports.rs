@@ -246,3 +246,35 @@ async fn an_export_that_is_over_is_swept_with_its_zip() {
     assert_eq!(count(&world.recordings, "SELECT count(*) FROM export_chunks").await, 0);
     shown(&ann, &asked).await.assert_problem(404, "not-found");
 }
+
+#[tokio::test]
+async fn who_does_not_read_a_download_keeps_nobody_else_waiting_and_begins_it_anew() {
+    const PIECES: i32 = 6;
+    let world = World::new().await;
+    let ann = world.athlete("ann").await;
+    let asked = ann.post("/v1/account/export").answer().await;
+    // A zip longer than what is under way between two.
+    let made =
+        "UPDATE export_jobs SET state = 'succeeded', finished_at = clock_timestamp(), size_bytes = $1, epoch = 1";
+    sqlx::query(made).bind(i64::from(PIECES) << 20).execute(&world.recordings).await.unwrap();
+    let pieces = "INSERT INTO export_chunks (export_id, epoch, number, athlete_id, content)
+                  SELECT export_id, 1, n, athlete_id, convert_to(repeat('x', 1 << 20), 'UTF8')
+                  FROM export_jobs, generate_series(0, $1 - 1) AS n";
+    sqlx::query(pieces).bind(PIECES).execute(&world.recordings).await.unwrap();
+    let path = format!("{}/file", asked.header("location").unwrap());
+    let authorization = format!("Bearer {}", ann.token());
+    // More than there are turns in all, none of them read.
+    let mut unread = Vec::new();
+    for _ in 0..20 {
+        let request = Request::get(&path).header(header::AUTHORIZATION, &authorization).body(Body::empty()).unwrap();
+        let response = world.router().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 200);
+        unread.push(response.into_body());
+    }
+    let whole = download(&world, &ann, &asked).await;
+    assert_eq!(whole.len(), 6 << 20);
+    for body in unread {
+        let rest = axum::body::to_bytes(body, usize::MAX).await;
+        assert!(rest.map_or(0, |rest| rest.len()) < whole.len(), "an earlier one has broken off");
+    }
+}

@@ -1,6 +1,10 @@
 //! Zips: an export taken in by a new account, any zip of activity files, and what is refused before a byte of it is believed.
 use std::io::{Cursor, Write};
 
+use axum::{
+    body::Body,
+    http::{Request, header},
+};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use command_api::jobs::worker::work_once;
@@ -8,14 +12,16 @@ use fittrack_domain::{
     recording::{Format, synthesize, write},
     sport::Sport,
 };
+use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 use uuid::Uuid;
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use crate::{
     exports::{document, exported},
-    support::{Answer, Client, World, count, run},
+    support::{Answer, Client, World, count, eventually, run},
 };
 
 const ZIP: &str = "application/zip";
@@ -350,5 +356,34 @@ async fn a_zip_in_a_form_is_as_good_as_the_zip() {
         assert_eq!(answer.status, 202, "{}", answer.body);
         work(&world).await;
         assert_eq!(statuses(&world, answer.id()).await, [status], "{media_type}");
+    }
+}
+
+#[tokio::test]
+async fn an_athlete_who_never_finishes_sending_keeps_nobody_else_waiting() {
+    let world = World::new().await;
+    let (ann, bob) = (world.athlete("ann").await, world.athlete("bob").await);
+    let authorization = format!("Bearer {}", ann.token());
+    // More than there are turns in all, of one athlete, each with the first bytes of a zip and no more.
+    let mut unfinished = Vec::new();
+    for _ in 0..12 {
+        let first = stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"PK\x03\x04"))]);
+        let request = Request::post("/v1/workouts/imports")
+            .header(header::AUTHORIZATION, &authorization)
+            .header(header::CONTENT_TYPE, ZIP)
+            .body(Body::from_stream(first.chain(stream::pending())))
+            .unwrap();
+        unfinished.push(tokio::spawn(world.router().oneshot(request)));
+    }
+    eventually("all but one of them have ended", async || {
+        unfinished.iter().filter(|one| one.is_finished()).count() == unfinished.len() - 1
+    })
+    .await;
+    imports(&world, &bob, &zip_of(&[("ride.fit", &ride(6, Format::Fit))])).await;
+    for one in unfinished {
+        one.abort();
+        if let Ok(response) = one.await {
+            assert_eq!(response.unwrap().status(), 409);
+        }
     }
 }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use fittrack_domain::ids::AthleteId;
 use futures::Stream;
 use sqlx::PgPool;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -23,6 +23,7 @@ use crate::{
     imports::Importer,
     jobs::{
         JobError, Thread,
+        turns::Turns,
         worker::{Queue, Then},
     },
 };
@@ -43,14 +44,13 @@ pub struct ZipImports {
     /// Woken when one was accepted here.
     pub woken: Arc<Notify>,
     /// Turns for receiving zips.
-    pub uploads: Arc<Semaphore>,
+    pub uploads: Turns,
 }
 
 impl ZipImports {
     /// Over the ways that single files and commands take.
     pub fn new(importer: Importer, dispatcher: Dispatcher, recordings: PgPool) -> Self {
-        let uploads = Arc::new(Semaphore::new(UPLOADS_AT_ONCE));
-        Self { importer, dispatcher, recordings, woken: Arc::default(), uploads }
+        Self { importer, dispatcher, recordings, woken: Arc::default(), uploads: Turns::new(UPLOADS_AT_ONCE) }
     }
 
     /// Receives a zip and queues it.

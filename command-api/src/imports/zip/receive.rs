@@ -6,6 +6,7 @@ use fittrack_domain::{ids::AthleteId, values::Visibility};
 use futures::{Stream, StreamExt};
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -19,8 +20,8 @@ use crate::jobs::{
     pieces::{PIECE_BYTES, PieceReader},
 };
 
-/// How long a zip may make no progress, and how long it may take.
-const SILENCE: Duration = Duration::from_secs(60);
+/// How long a piece of 1 MiB may take to arrive, and how long the whole zip: who sends a byte now and then keeps others out.
+const PIECE: Duration = Duration::from_secs(60);
 const WHOLE: Duration = Duration::from_secs(3600);
 
 /// Why a zip was not accepted; `E` is what its arriving fails with.
@@ -132,8 +133,9 @@ async fn pieces<E>(
 ) -> Result<([u8; 32], u64), NotReceived<E>> {
     let (mut hash, mut length, mut number) = (Sha256::new(), 0_u64, 0);
     let mut piece = BytesMut::with_capacity(PIECE_BYTES);
+    let mut due = Instant::now() + PIECE;
     loop {
-        let next = tokio::time::timeout(SILENCE, body.next()).await.map_err(|_| NotReceived::Late)?;
+        let next = tokio::time::timeout_at(due, body.next()).await.map_err(|_| NotReceived::Late)?;
         let Some(part) = next else { break };
         let mut part = part.map_err(NotReceived::Arriving)?;
         length += part.len() as u64;
@@ -148,6 +150,7 @@ async fn pieces<E>(
                 store(place, number, &piece).await?;
                 number += 1;
                 piece.clear();
+                due = Instant::now() + PIECE;
             }
         }
     }
@@ -180,4 +183,31 @@ async fn look_inside<E>(recordings: &PgPool, import_id: Uuid, size_bytes: u64) -
 
 fn fingerprint(arriving: &Arriving, sha256: [u8; 32]) -> String {
     format!("{} {}", hex::encode(sha256), arriving.target)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use futures::stream;
+
+    use super::*;
+
+    /// Parts of this length, one each ten seconds, for ever.
+    fn dribbling(bytes: usize) -> impl Stream<Item = Result<Bytes, Infallible>> + Unpin {
+        Box::pin(stream::unfold((), move |()| async move {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            Some((Ok(Bytes::from(vec![7; bytes])), ()))
+        }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_dribbles_is_late_after_a_minute_and_who_is_only_slow_is_not() {
+        let started = Instant::now();
+        assert!(matches!(pieces(&mut dribbling(1), None).await, Err(NotReceived::Late)));
+        assert_eq!(started.elapsed().as_secs(), 60);
+        let mut slow = dribbling(PIECE_BYTES / 5).take(100);
+        let (_, length) = pieces(&mut slow, None).await.unwrap();
+        assert_eq!(length, 100 * (PIECE_BYTES as u64 / 5));
+    }
 }

@@ -1,5 +1,5 @@
 //! `POST /v1/account/export`, `GET /v1/account/exports/{export_id}` and `.../file`: everything an athlete has, as one zip.
-use std::{sync::Arc, time::Duration};
+use std::{io, time::Duration};
 
 use axum::{
     body::Body,
@@ -10,23 +10,28 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use fittrack_domain::ids::AthleteId;
 use fittrack_runtime::{auth::Caller, json::Path, problem::Problem};
-use futures::stream;
+use futures::{Stream, stream};
 use serde::Serialize;
+use tokio::sync::mpsc;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
     app::App,
-    exports::jobs::Export,
+    exports::{Exports, jobs::Export},
+    jobs::turns::Turn,
     routes::{
         documentation::{ExportFileProblems, OwnAccountProblems},
         problems,
     },
 };
 
+/// How long a client may take no piece of a download.
+const STALL: Duration = Duration::from_secs(60);
 /// How long a client should wait before it asks again, in seconds.
 const ASK_AGAIN_S: u16 = 2;
 
@@ -142,8 +147,8 @@ pub async fn download_export(
         return Err(Problem::conflict("the export has no file: it is not made yet, or has failed")
             .retry_after(Duration::from_secs(ASK_AGAIN_S.into())));
     };
-    let busy = |_| Problem::unavailable("too many exports are being sent at this moment", problems::RETRY_AFTER);
-    let turn = Arc::clone(&app.exports.downloads).try_acquire_owned().map_err(busy)?;
+    let busy = || Problem::unavailable("too many exports are being sent at this moment", problems::RETRY_AFTER);
+    let turn = app.exports.downloads.take(caller.athlete_id).await.ok_or_else(busy)?;
     let name = format!("attachment; filename=\"fittrack-{}.zip\"", export.requested_at.format("%Y-%m-%d"));
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("application/zip")),
@@ -151,16 +156,31 @@ pub async fn download_export(
         (CONTENT_LENGTH, HeaderValue::from(size_bytes)),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    // A piece at a time, when the client has taken the one before.
-    let exports = app.exports.clone();
-    let pieces = stream::try_unfold((0, turn), move |(number, turn)| {
-        let (exports, export) = (exports.clone(), export.clone());
-        async move {
-            let piece = exports.piece(&export, number).await?;
-            Ok::<_, sqlx::Error>(piece.map(|piece| (piece, (number + 1, turn))))
+    Ok((headers, Body::from_stream(sent(app.exports.clone(), export, turn))).into_response())
+}
+
+/// The pieces of a zip, each read when the client has taken the one before. Who takes none for a minute, or begins another
+/// download, has lost the turn, and the answer breaks off.
+fn sent(exports: Exports, export: Export, turn: Turn) -> impl Stream<Item = Result<Bytes, io::Error>> {
+    let (sender, mut receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        let sending = async {
+            for number in 0.. {
+                let piece = exports.piece(&export, number).await.map_err(io::Error::other).transpose();
+                let Some(piece) = piece else { return true };
+                let is_last = piece.is_err();
+                let taken = tokio::time::timeout(STALL, sender.send(piece)).await;
+                if is_last || !matches!(taken, Ok(Ok(()))) {
+                    return false;
+                }
+            }
+            true
+        };
+        if turn.unless_ended(sending).await != Some(true) {
+            tracing::info!(export_id = %export.export_id, "a download broke off");
         }
     });
-    Ok((headers, Body::from_stream(pieces)).into_response())
+    stream::poll_fn(move |context| receiver.poll_recv(context))
 }
 
 async fn own(app: &App, caller: &Caller, export_id: Uuid) -> Result<Export, Problem> {

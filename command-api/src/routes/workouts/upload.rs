@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::import::ImportQuery;
 use crate::{
     app::App,
-    imports::zip::receive::{Accepted, Arriving},
+    imports::zip::receive::{Accepted, Arriving, NotReceived},
     jobs::MAX_ZIP_BYTES,
     routes::{
         command::{fingerprint, keyed_command, route},
@@ -151,8 +151,8 @@ impl Upload {
         app: &App,
         frames: impl Stream<Item = Result<Bytes, Problem>> + Unpin,
     ) -> Result<Uploaded, Problem> {
-        let _turn = app.zip_imports.uploads.try_acquire().map_err(|_| busy())?;
         let _underway = self.keyed.map(|command_id| app.running.begin(command_id)).transpose()?;
+        let turn = app.zip_imports.uploads.take(self.athlete_id.0).await.ok_or_else(busy)?;
         let arriving = Arriving {
             athlete_id: self.athlete_id,
             import_id: self.keyed.unwrap_or_else(Uuid::now_v7),
@@ -160,7 +160,8 @@ impl Upload {
             visibility: self.said.visibility()?,
             gear_id: self.said.gear_id()?,
         };
-        let accepted = app.zip_imports.receive(&arriving, frames).await?;
+        let receiving = turn.unless_ended(app.zip_imports.receive(&arriving, frames));
+        let accepted = receiving.await.unwrap_or(Err(NotReceived::Replaced))?;
         Ok(Uploaded::Zip(ZipUpload { accepted }))
     }
 

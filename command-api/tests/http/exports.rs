@@ -14,6 +14,7 @@ use command_api::{
     exports::jobs,
     jobs::{
         MAX_ATTEMPTS,
+        pieces::Written,
         worker::{self, work_once},
     },
 };
@@ -277,4 +278,22 @@ async fn who_does_not_read_a_download_keeps_nobody_else_waiting_and_begins_it_an
         let rest = axum::body::to_bytes(body, usize::MAX).await;
         assert!(rest.map_or(0, |rest| rest.len()) < whole.len(), "an earlier one has broken off");
     }
+}
+
+#[tokio::test]
+async fn a_worker_that_has_lost_its_job_replaces_nothing() {
+    let world = World::new().await;
+    let ann = world.athlete("ann").await;
+    exported(&world, &ann).await;
+    ann.post("/v1/account/export").answer().await;
+    let late = jobs::take(&world.recordings).await.unwrap().unwrap();
+    sqlx::query("UPDATE export_jobs SET epoch = epoch + 1 WHERE export_id = $1")
+        .bind(late.export_id)
+        .execute(&world.recordings)
+        .await
+        .unwrap();
+    let zip = Written { bytes: 1, sha256: [0; 32] };
+    assert!(!jobs::finish(&world.recordings, &late, zip).await.unwrap());
+    let kept = "SELECT count(*) FROM export_jobs WHERE state = 'succeeded'";
+    assert_eq!(count(&world.recordings, kept).await, 1, "what was finished before");
 }

@@ -1,6 +1,4 @@
 //! Exports as rows: asked for, taken, ended, swept; and the pieces of the zips they make.
-use std::time::Duration;
-
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use fittrack_domain::ids::AthleteId;
@@ -89,13 +87,14 @@ const TAKE: &str = "
         ORDER BY lease_expires_at LIMIT 1 FOR UPDATE SKIP LOCKED
     )
     RETURNING export_id, athlete_id, requested_at, attempts, epoch";
-const CLEAR: &str = "DELETE FROM export_chunks WHERE export_id = $1";
+/// Never what a later attempt has written, however late this comes.
+const CLEAR: &str = "DELETE FROM export_chunks WHERE export_id = $1 AND epoch <= $2";
 
 /// Takes the job that has waited longest, without what an earlier attempt wrote.
 pub async fn take(pool: &PgPool) -> Result<Option<Taken>, sqlx::Error> {
     let taken: Option<Taken> = sqlx::query_as(TAKE).bind(LEASE.as_secs_f64()).fetch_optional(pool).await?;
     if let Some(taken) = &taken {
-        sqlx::query(CLEAR).bind(taken.export_id).execute(pool).await?;
+        sqlx::query(CLEAR).bind(taken.export_id).bind(taken.epoch - 1).execute(pool).await?;
     }
     Ok(taken)
 }
@@ -168,18 +167,12 @@ const FAIL: &str = "
 
 /// What becomes of a job whose attempt did not end well.
 pub async fn end(pool: &PgPool, job: &Taken, then: &Then) -> Result<(), sqlx::Error> {
-    let later = match then {
-        Then::LetGo => None,
-        Then::GiveBack => Some((1, Duration::ZERO)),
-        Then::Postpone(wait) => Some((0, *wait)),
-        Then::Fail(reason) => {
-            let query = sqlx::query(FAIL).bind(job.export_id).bind(job.epoch).bind(reason).bind(KEPT_S);
-            query.execute(pool).await?;
-            sqlx::query(CLEAR).bind(job.export_id).execute(pool).await?;
-            None
-        }
-    };
-    if let Some((forgiven, wait)) = later {
+    if let Then::Fail(reason) = then {
+        let query = sqlx::query(FAIL).bind(job.export_id).bind(job.epoch).bind(reason).bind(KEPT_S);
+        query.execute(pool).await?;
+        sqlx::query(CLEAR).bind(job.export_id).bind(job.epoch).execute(pool).await?;
+    }
+    if let Some((forgiven, wait)) = then.again() {
         let query = sqlx::query(POSTPONE).bind(job.export_id).bind(job.epoch).bind(forgiven).bind(wait.as_secs_f64());
         query.execute(pool).await?;
     }

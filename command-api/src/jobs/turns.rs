@@ -24,7 +24,7 @@ pub struct Turns {
 /// The newest transfer of an athlete.
 #[derive(Debug)]
 struct Held {
-    turn_id: Uuid,
+    id: Uuid,
     ended: CancellationToken,
 }
 
@@ -32,7 +32,7 @@ struct Held {
 #[derive(Debug)]
 pub struct Turn {
     athlete_id: Uuid,
-    turn_id: Uuid,
+    id: Uuid,
     ended: CancellationToken,
     turns: Turns,
     _permit: OwnedSemaphorePermit,
@@ -51,13 +51,13 @@ impl Turns {
             earlier.cancel();
         }
         let permit = tokio::time::timeout(PATIENCE, Arc::clone(&self.all).acquire_owned()).await.ok()?.ok()?;
-        let (turn_id, ended) = (Uuid::new_v4(), CancellationToken::new());
+        let (id, ended) = (Uuid::new_v4(), CancellationToken::new());
         // Of two that came at once the later ends the earlier here.
-        let earlier = self.held(|held| held.insert(athlete_id, Held { turn_id, ended: ended.clone() }));
+        let earlier = self.held(|held| held.insert(athlete_id, Held { id, ended: ended.clone() }));
         if let Some(earlier) = earlier {
             earlier.ended.cancel();
         }
-        Some(Turn { athlete_id, turn_id, ended, turns: self.clone(), _permit: permit })
+        Some(Turn { athlete_id, id, ended, turns: self.clone(), _permit: permit })
     }
 
     fn held<T>(&self, use_it: impl FnOnce(&mut HashMap<Uuid, Held>) -> T) -> T {
@@ -74,9 +74,9 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let (athlete_id, turn_id) = (self.athlete_id, self.turn_id);
+        let (athlete_id, id) = (self.athlete_id, self.id);
         self.turns.held(|held| {
-            if held.get(&athlete_id).is_some_and(|held| held.turn_id == turn_id) {
+            if held.get(&athlete_id).is_some_and(|held| held.id == id) {
                 held.remove(&athlete_id);
             }
         });

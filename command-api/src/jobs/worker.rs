@@ -27,6 +27,17 @@ pub enum Then {
     Fail(String),
 }
 
+impl Then {
+    /// Of a job that is tried again: how many attempts are forgiven, and how long it waits.
+    pub fn again(&self) -> Option<(i32, Duration)> {
+        match self {
+            Self::GiveBack => Some((1, Duration::ZERO)),
+            Self::Postpone(wait) => Some((0, *wait)),
+            Self::LetGo | Self::Fail(_) => None,
+        }
+    }
+}
+
 /// Jobs of one kind.
 pub trait Queue: Send + Sync {
     /// Their name in logs and metrics.

@@ -281,17 +281,21 @@ async fn who_does_not_read_a_download_keeps_nobody_else_waiting_and_begins_it_an
 }
 
 #[tokio::test]
-async fn a_worker_that_has_lost_its_job_replaces_nothing() {
+async fn a_worker_that_has_lost_its_job_removes_nothing() {
     let world = World::new().await;
     let ann = world.athlete("ann").await;
     exported(&world, &ann).await;
     ann.post("/v1/account/export").answer().await;
     let late = jobs::take(&world.recordings).await.unwrap().unwrap();
-    sqlx::query("UPDATE export_jobs SET epoch = epoch + 1 WHERE export_id = $1")
-        .bind(late.export_id)
+    sqlx::query("UPDATE export_jobs SET lease_expires_at = clock_timestamp()")
         .execute(&world.recordings)
         .await
         .unwrap();
+    let next = jobs::take(&world.recordings).await.unwrap().unwrap();
+    assert!(jobs::put(&world.recordings, &next, 0, b"a piece").await.unwrap());
+    jobs::end(&world.recordings, &late, &worker::Then::Fail("too late".to_owned())).await.unwrap();
+    let pieces = "SELECT count(*) FROM export_chunks WHERE epoch = 2 AND content = 'a piece'";
+    assert_eq!(count(&world.recordings, pieces).await, 1, "what its successor has written");
     let zip = Written { bytes: 1, sha256: [0; 32] };
     assert!(!jobs::finish(&world.recordings, &late, zip).await.unwrap());
     let kept = "SELECT count(*) FROM export_jobs WHERE state = 'succeeded'";

@@ -1,6 +1,4 @@
 //! Imports of zips as rows: received, taken, ended, swept; the pieces of the zips, and what became of each file.
-use std::time::Duration;
-
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use fittrack_domain::{ids::AthleteId, values::Visibility};
@@ -274,19 +272,13 @@ const FAIL: &str = "
 
 /// What becomes of a job whose attempt did not end well.
 pub async fn end(pool: &PgPool, job: &Taken, then: &Then) -> Result<(), sqlx::Error> {
-    let later = match then {
-        Then::LetGo => None,
-        Then::GiveBack => Some((1, Duration::ZERO)),
-        Then::Postpone(wait) => Some((0, *wait)),
-        Then::Fail(reason) => {
-            let query = sqlx::query(FAIL).bind(job.import_id).bind(job.epoch).bind(reason).bind(KEPT_S);
-            if query.execute(pool).await?.rows_affected() == 1 {
-                sqlx::query(CLEAR).bind(job.import_id).execute(pool).await?;
-            }
-            None
+    if let Then::Fail(reason) = then {
+        let query = sqlx::query(FAIL).bind(job.import_id).bind(job.epoch).bind(reason).bind(KEPT_S);
+        if query.execute(pool).await?.rows_affected() == 1 {
+            sqlx::query(CLEAR).bind(job.import_id).execute(pool).await?;
         }
-    };
-    if let Some((forgiven, wait)) = later {
+    }
+    if let Some((forgiven, wait)) = then.again() {
         let query = sqlx::query(POSTPONE).bind(job.import_id).bind(job.epoch).bind(forgiven).bind(wait.as_secs_f64());
         query.execute(pool).await?;
     }

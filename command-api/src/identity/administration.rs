@@ -169,9 +169,11 @@ impl SignIn {
         let account = accounts::by_email(&self.pool, email).await?.filter(Account::is_active);
         let account = account.filter(|account| account.one_time_until.is_some());
         let stored = account.as_ref().map(|account| account.password_hash.clone());
-        let verdict = self.passwords.verify(secret, stored).await?;
+        let turn = self.passwords.turn().await?;
+        let verdict = turn.verify(secret, stored).await?;
         let (Some(account), Verdict::Right { .. }) = (account, verdict) else { return Ok(false) };
-        let new_hash = self.passwords.hash(new).await?;
+        let new_hash = turn.hash(new).await?;
+        drop(turn);
         let mut transaction = self.pool.begin().await?;
         let set = sqlx::query(SET_FIRST)
             .bind(account.athlete_id)

@@ -67,9 +67,11 @@ impl SignIn {
         let PasswordChange { athlete_id, session_id, current, new, origin } = change;
         let account = accounts::by_athlete(&self.pool, athlete_id.0).await?.filter(Account::is_active);
         let stored = account.as_ref().map(|account| account.password_hash.clone());
-        let verdict = self.passwords.verify(current, stored).await?;
+        let turn = self.passwords.turn().await?;
+        let verdict = turn.verify(current, stored).await?;
         let (Some(account), Verdict::Right { .. }) = (account, verdict) else { return Ok(Changed::WrongPassword) };
-        let new_hash = self.passwords.hash(new).await?;
+        let new_hash = turn.hash(new).await?;
+        drop(turn);
         let mut transaction = self.pool.begin().await?;
         if !accounts::change_password(&mut transaction, &account, &new_hash).await? {
             return Ok(Changed::Conflict);

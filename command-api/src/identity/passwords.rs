@@ -87,6 +87,13 @@ pub struct Passwords {
     nobody: Arc<str>,
 }
 
+/// The right to hash one password after the other; while it is held, one fewer others may.
+#[derive(Debug)]
+pub struct Turn {
+    permit: Arc<OwnedSemaphorePermit>,
+    nobody: Arc<str>,
+}
+
 impl Passwords {
     /// At most `at_once` (at least one) are hashed at the same time.
     pub fn new(at_once: usize) -> Result<Self, AccountError> {
@@ -99,24 +106,22 @@ impl Passwords {
         Self::new(std::thread::available_parallelism().map_or(1, |cores| cores.get() - 1))
     }
 
-    /// The password's hash as a PHC string.
-    pub async fn hash(&self, password: NewPassword) -> Result<String, AccountError> {
-        let turn = self.turn().await?;
-        off_the_async_threads(turn, move || hash(password.0.as_bytes())).await
-    }
-
-    /// Checks a password against the stored hash; without one it does the same work and says no.
-    pub async fn verify(&self, password: String, stored: Option<String>) -> Result<Verdict, AccountError> {
-        let turn = self.turn().await?;
-        let nobody = Arc::clone(&self.nobody);
-        off_the_async_threads(turn, move || verify(password.as_bytes(), stored.as_deref(), &nobody)).await
-    }
-
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, NoCapacity> {
+    /// A turn, within half a second: what is asked for in numbers takes it before it costs anything else.
+    pub async fn turn(&self) -> Result<Turn, NoCapacity> {
         match timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await {
-            Ok(Ok(turn)) => Ok(turn),
+            Ok(Ok(permit)) => Ok(Turn { permit: Arc::new(permit), nobody: Arc::clone(&self.nobody) }),
             Ok(Err(_)) | Err(_) => Err(NoCapacity),
         }
+    }
+
+    /// [`Turn::hash`] at the next turn.
+    pub async fn hash(&self, password: NewPassword) -> Result<String, AccountError> {
+        self.turn().await?.hash(password).await
+    }
+
+    /// [`Turn::verify`] at the next turn.
+    pub async fn verify(&self, password: String, stored: Option<String>) -> Result<Verdict, AccountError> {
+        self.turn().await?.verify(password, stored).await
     }
 
     /// All turns taken, for tests of what happens then.
@@ -127,18 +132,32 @@ impl Passwords {
     }
 }
 
-/// The turn is given back when the work ends, not when the client has gone.
-async fn off_the_async_threads<T: Send + 'static>(
-    turn: OwnedSemaphorePermit,
-    work: impl FnOnce() -> Result<T, AccountError> + Send + 'static,
-) -> Result<T, AccountError> {
-    task::spawn_blocking(move || {
-        let outcome = work();
-        drop(turn);
-        outcome
-    })
-    .await
-    .unwrap_or_else(|error| Err(AccountError::Internal(format!("hashing a password ended abnormally: {error}"))))
+impl Turn {
+    /// The password's hash as a PHC string.
+    pub async fn hash(&self, password: NewPassword) -> Result<String, AccountError> {
+        self.off_the_async_threads(move || hash(password.0.as_bytes())).await
+    }
+
+    /// Checks a password against the stored hash; without one it does the same work and says no.
+    pub async fn verify(&self, password: String, stored: Option<String>) -> Result<Verdict, AccountError> {
+        let nobody = Arc::clone(&self.nobody);
+        self.off_the_async_threads(move || verify(password.as_bytes(), stored.as_deref(), &nobody)).await
+    }
+
+    /// The turn ends no earlier than the work, also where the client has gone.
+    async fn off_the_async_threads<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, AccountError> + Send + 'static,
+    ) -> Result<T, AccountError> {
+        let permit = Arc::clone(&self.permit);
+        task::spawn_blocking(move || {
+            let outcome = work();
+            drop(permit);
+            outcome
+        })
+        .await
+        .unwrap_or_else(|error| Err(AccountError::Internal(format!("hashing a password ended abnormally: {error}"))))
+    }
 }
 
 fn hash(password: &[u8]) -> Result<String, AccountError> {

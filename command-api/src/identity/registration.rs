@@ -18,7 +18,7 @@ use super::{
     audit::{self, AuditEvent, Entry, Origin},
     decoys::{self, Decoy},
     email::Email,
-    passwords::{NewPassword, Passwords, Verdict},
+    passwords::{NewPassword, Passwords, Turn, Verdict},
     sign_in::said,
     throttle::{Subject, Throttle},
 };
@@ -75,10 +75,12 @@ impl Registration {
     /// Makes the account and its athlete, or finishes and answers for what the same request began before. Where the address has an
     /// account, it makes nothing and answers as if it had (see [`super::decoys`]).
     pub async fn register(&self, newcomer: Newcomer) -> Result<Receipt, AccountError> {
+        // As at the door: who cannot be served costs the database nothing.
+        let turn = self.passwords.turn().await?;
         let subject = Subject::registration(newcomer.email.as_str());
         let origin = newcomer.origin.clone();
         let tried = self.throttle.begin(subject, &origin).await??;
-        match self.try_to_register(newcomer).await {
+        match self.try_to_register(newcomer, turn).await {
             Ok(Outcome::Registered(receipt)) => Ok(receipt),
             Ok(Outcome::Decoy(receipt)) => {
                 said(self.throttle.failed(tried, &origin).await);
@@ -93,22 +95,24 @@ impl Registration {
         }
     }
 
-    async fn try_to_register(&self, newcomer: Newcomer) -> Result<Outcome, AccountError> {
+    async fn try_to_register(&self, newcomer: Newcomer, turn: Turn) -> Result<Outcome, AccountError> {
         if let Some(account) = accounts::by_email(&self.accounts, &newcomer.email).await? {
-            return self.again(&newcomer, account).await;
+            return self.again(&newcomer, account, turn).await;
         }
+        let password_hash = turn.hash(newcomer.password.clone()).await?;
         let account = NewAccount {
             athlete_id: AthleteId(Uuid::now_v7()),
             email: newcomer.email.clone(),
-            password_hash: self.passwords.hash(newcomer.password.clone()).await?,
+            password_hash,
             command_id: newcomer.keyed.unwrap_or_else(Uuid::now_v7),
             display_name: newcomer.display_name.as_str().to_owned(),
             time_zone: newcomer.time_zone.name().to_owned(),
         };
         if !accounts::insert_pending(&self.accounts, &account).await? {
             let account = accounts::by_email(&self.accounts, &newcomer.email).await?;
-            return self.again(&newcomer, account.ok_or(AccountError::Busy)?).await;
+            return self.again(&newcomer, account.ok_or(AccountError::Busy)?, turn).await;
         }
+        drop(turn);
         let receipt = self
             .store_athlete(account.athlete_id, account.command_id, newcomer.display_name, newcomer.time_zone)
             .await?;
@@ -139,12 +143,12 @@ impl Registration {
     }
 
     /// The address has an account: this request's own from before, or somebody's.
-    async fn again(&self, newcomer: &Newcomer, account: Account) -> Result<Outcome, AccountError> {
+    async fn again(&self, newcomer: &Newcomer, account: Account, turn: Turn) -> Result<Outcome, AccountError> {
         if newcomer.keyed != Some(account.command_id) {
-            return self.decoy(newcomer, account.athlete_id).await.map(Outcome::Decoy);
+            return self.decoy(newcomer, account.athlete_id, turn).await.map(Outcome::Decoy);
         }
         let asked = fingerprint(&newcomer.display_name, newcomer.time_zone);
-        self.same_password(newcomer, account.password_hash.clone()).await?;
+        same_password(newcomer, account.password_hash.clone(), turn).await?;
         if account.is_pending() {
             let stored = (account.display_name.as_deref(), account.time_zone.as_deref());
             if stored != (Some(newcomer.display_name.as_str()), Some(newcomer.time_zone.name())) {
@@ -161,14 +165,14 @@ impl Registration {
     }
 
     /// The answer for an address that has the account of `owner`.
-    async fn decoy(&self, newcomer: &Newcomer, owner: Uuid) -> Result<Receipt, AccountError> {
+    async fn decoy(&self, newcomer: &Newcomer, owner: Uuid, turn: Turn) -> Result<Receipt, AccountError> {
         let entry = Entry::anonymous(AuditEvent::UserCreateFail, &newcomer.origin).about(Some(owner));
         audit::note(&self.accounts, entry).await;
         let asked = fingerprint(&newcomer.display_name, newcomer.time_zone);
         if let Some(command_id) = newcomer.keyed
             && let Some(earlier) = decoys::find(&self.accounts, command_id).await?
         {
-            self.same_password(newcomer, earlier.password_hash).await?;
+            same_password(newcomer, earlier.password_hash, turn).await?;
             if earlier.fingerprint != asked {
                 return Err(AccountError::KeyReused);
             }
@@ -176,7 +180,8 @@ impl Registration {
             return Ok(replayed(earlier.athlete_id, place));
         }
         let athlete_id = Uuid::now_v7();
-        let password_hash = self.passwords.hash(newcomer.password.clone()).await?;
+        let password_hash = turn.hash(newcomer.password.clone()).await?;
+        drop(turn);
         let partition = self.dispatcher.store().partition_of(athlete_id);
         let position = self.dispatcher.store().head(partition).await?.max(1);
         if let Some(command_id) = newcomer.keyed {
@@ -186,14 +191,6 @@ impl Registration {
             }
         }
         Ok(Receipt { replayed: false, ..replayed(athlete_id, Place { version: 1, partition, position }) })
-    }
-
-    /// The password is part of the request, and it must not be written down as a fast hash to compare it with.
-    async fn same_password(&self, newcomer: &Newcomer, stored: String) -> Result<(), AccountError> {
-        match self.passwords.verify(newcomer.password.expose().to_owned(), Some(stored)).await? {
-            Verdict::Right { .. } => Ok(()),
-            Verdict::Wrong => Err(AccountError::KeyReused),
-        }
     }
 
     async fn store_athlete(
@@ -227,6 +224,14 @@ impl Registration {
             }
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// The password is part of the request, and it must not be written down as a fast hash to compare it with.
+async fn same_password(newcomer: &Newcomer, stored: String, turn: Turn) -> Result<(), AccountError> {
+    match turn.verify(newcomer.password.expose().to_owned(), Some(stored)).await? {
+        Verdict::Right { .. } => Ok(()),
+        Verdict::Wrong => Err(AccountError::KeyReused),
     }
 }
 

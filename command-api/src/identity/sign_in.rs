@@ -9,7 +9,7 @@ use super::{
     accounts::{self, Account},
     audit::{self, AuditEvent, Entry, MAX_USER_AGENT, Origin, printable},
     email::Email,
-    passwords::{Passwords, Verdict},
+    passwords::{Passwords, Turn, Verdict},
     sessions::{Pair, Sessions},
     throttle::{Subject, Throttle, Try},
 };
@@ -36,6 +36,8 @@ impl SignIn {
         password: String,
         origin: &Origin,
     ) -> Result<Option<Pair>, AccountError> {
+        // First of all: who cannot be served costs the database nothing, and whoever has to write there feels nothing of it.
+        let turn = self.passwords.turn().await?;
         let subject = Subject::sign_in(&printable(&email, MAX_USER_AGENT), origin);
         let tried = self.throttle.begin(subject, origin).await??;
         let account = match Email::parse(email) {
@@ -45,7 +47,7 @@ impl SignIn {
         let outcome = match account {
             Ok(account) => {
                 let known = account.as_ref().map(|account| account.athlete_id);
-                self.judge(account, password, origin).await.map(|pair| pair.ok_or(known))
+                self.judge(turn, account, password, origin).await.map(|pair| pair.ok_or(known))
             }
             Err(error) => Err(error.into()),
         };
@@ -79,13 +81,15 @@ impl SignIn {
 
     async fn judge(
         &self,
+        turn: Turn,
         account: Option<Account>,
         password: String,
         origin: &Origin,
     ) -> Result<Option<Pair>, AccountError> {
         let account = account.filter(|account| account.is_active() && account.one_time_until.is_none());
         let stored = account.as_ref().map(|account| account.password_hash.clone());
-        let verdict = self.passwords.verify(password, stored).await?;
+        let verdict = turn.verify(password, stored).await?;
+        drop(turn);
         let (Some(account), Verdict::Right { rehashed }) = (account, verdict) else { return Ok(None) };
         if let Some(stronger) = rehashed
             && let Err(error) = accounts::rehash(&self.pool, &account, &stronger).await

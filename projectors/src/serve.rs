@@ -43,7 +43,7 @@ pub async fn run(
 
     let notices = match &settings.brokers {
         Some(brokers) => {
-            let producer = kafka::producer(brokers, "fittrack-projectors")?;
+            let producer = kafka::hint_producer(brokers, "fittrack-projectors")?;
             let watching = watch_kafka(producer.clone(), process.readiness.check("kafka"), shutdown.token());
             shutdown.spawn("kafka watch", watching);
             Notices::over_kafka(producer, topics::READ_MODEL_CHANGES)

@@ -6,7 +6,7 @@ use fittrack_local::Stack;
 use futures::future;
 use reqwest::{StatusCode, header::RETRY_AFTER};
 use serde_json::json;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -14,7 +14,7 @@ use crate::{
     Failure,
     figure::{Bound, Figure},
     measure::{median, ms, percentile, resident_megabytes},
-    requests::{at_rate, new_athlete, workout_body},
+    requests::{Athlete, at_rate, new_athlete, workout_body},
 };
 
 /// How many sign in at once.
@@ -42,16 +42,17 @@ struct Bursts {
 /// Writes beside bursts of sign-ins, and without.
 pub async fn run(stack: &Stack, repeats: u32) -> Result<Vec<Figure>, Failure> {
     let emails = accounts(stack).await?;
+    let writer = new_athlete(stack).await?;
     let (mut with, mut without, mut slowest, mut grown) = (vec![], vec![], vec![], vec![]);
     let (mut signed_in, mut refused) = (0.0, 0.0);
-    writes(stack, sleep(WATCHED)).await?; // the first requests of a process are slower
+    writes(stack, &writer, sleep(WATCHED)).await?; // the first requests of a process are slower
     bursts(stack, &emails, Instant::now()).await?; // and so are the first hashes
     for _ in 0..repeats {
-        without.push(writes(stack, sleep(WATCHED)).await?);
+        without.push(writes(stack, &writer, sleep(WATCHED)).await?);
         let before = memory(stack)?;
         let until = Instant::now() + WATCHED;
         let (p99, bursts) =
-            tokio::try_join!(writes(stack, tokio::time::sleep_until(until)), bursts(stack, &emails, until))?;
+            tokio::try_join!(writes(stack, &writer, sleep_until(until)), bursts(stack, &emails, until))?;
         with.push(p99);
         slowest.push(bursts.slowest_ms);
         grown.push(bursts.peak_mb - before);
@@ -109,10 +110,10 @@ async fn accounts(stack: &Stack) -> Result<Vec<String>, Failure> {
 }
 
 /// p99 of workouts at a steady rate, in milliseconds.
-async fn writes(stack: &Stack, until: impl Future<Output = ()>) -> Result<f64, Failure> {
+async fn writes(stack: &Stack, writer: &Athlete, until: impl Future<Output = ()>) -> Result<f64, Failure> {
     let (over, http) = (CancellationToken::new(), reqwest::Client::new());
-    let (url, token) = (format!("{}/v1/workouts", stack.url("command-api")?), new_athlete(stack).await?.token);
-    let post = || http.post(&url).bearer_auth(&token).json(&workout_body()).send();
+    let url = format!("{}/v1/workouts", stack.url("command-api")?);
+    let post = || http.post(&url).bearer_auth(&writer.token).json(&workout_body()).send();
     let ending = async {
         until.await;
         over.cancel();

@@ -18,6 +18,8 @@ use crate::backoff::Backoff;
 const REQUEST: Duration = Duration::from_secs(5);
 /// The broker answers at the first byte; this long it waits for one, so that idle consumers cost next to nothing.
 const FETCH_WAIT_MS: u32 = 500;
+/// So long a hint waits for others to go with it.
+const HINT_LINGER_MS: u32 = 3;
 
 /// A producer whose log lines are ours.
 pub type Producer = FutureProducer<LogContext>;
@@ -36,6 +38,19 @@ pub fn producer(brokers: &str, client_id: &str) -> KafkaResult<Producer> {
         .set("queue.buffering.max.kbytes", "32768")
         // Zero is without end: the relay decides when to give up, and it does not.
         .set("message.timeout.ms", "0")
+        .create_with_context(LogContext)
+}
+
+/// A producer for hints, which nobody counts on: those of a few milliseconds go together, because to the broker and to everybody who
+/// listens a request costs more than what is in it; after five seconds one that could not be sent is no hint any more.
+pub fn hint_producer(brokers: &str, client_id: &str) -> KafkaResult<Producer> {
+    base(brokers, client_id)
+        .set("acks", "1")
+        .set("linger.ms", HINT_LINGER_MS.to_string())
+        .set("compression.type", "none")
+        .set("queue.buffering.max.messages", "10000")
+        .set("queue.buffering.max.kbytes", "32768")
+        .set("message.timeout.ms", "5000")
         .create_with_context(LogContext)
 }
 
@@ -243,6 +258,7 @@ mod tests {
     #[test]
     fn the_clients_accept_their_settings() {
         let _producer = producer("127.0.0.1:1", "test").unwrap();
+        let _producer = hint_producer("127.0.0.1:1", "test").unwrap();
     }
 
     #[tokio::test]

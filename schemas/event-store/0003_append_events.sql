@@ -1,3 +1,15 @@
+-- The logs that are closed: nothing is appended behind the farewell of an owner whose account was erased (0006).
+--
+-- Written by: close_log().
+-- Read by:    append_events, imports and operators.
+CREATE TABLE erased_owners (
+    owner_id  uuid        PRIMARY KEY,              -- serves: append_events
+    partition integer     NOT NULL,
+    position  bigint      NOT NULL,                 -- of account_erased, the owner's last event
+    closed_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+GRANT SELECT ON erased_owners TO fittrack_command;
+
 -- The only way into the log. Appends a batch of commands, each with one or more events, in one transaction.
 --
 -- A command is one row of the first six arrays; an event one row of the last six, where `event_command` is the command's
@@ -6,6 +18,8 @@
 --   stored    its events are in the log: stream `version` after it, its first and last position
 --   duplicate its command id was in the log already: version, positions and metadata are those of the first time
 --   conflict  the stream is not at the expected version: `version` is where it is
+--
+-- A batch with a command of an owner whose log is closed is refused whole (FT001).
 --
 -- Why there is never a gap or a race: the advisory lock of every touched partition is taken first, in ascending order,
 -- and falls only after the commit is visible; so under READ COMMITTED the statements below see every earlier append.
@@ -44,16 +58,18 @@ CREATE FUNCTION append_events(
   SET jit = off
 AS $$
 #variable_conflict use_column
-DECLARE
-    touched integer;
 BEGIN
     IF current_setting('transaction_isolation') <> 'read committed' THEN
         RAISE EXCEPTION 'append_events must run under READ COMMITTED, not %', current_setting('transaction_isolation');
     END IF;
 
-    FOR touched IN SELECT DISTINCT p FROM unnest(command_partitions) AS p ORDER BY p LOOP
-        PERFORM pg_advisory_xact_lock(1179210836, touched); -- 'FITT'
-    END LOOP;
+    PERFORM pg_advisory_xact_lock(1179210836, partition) -- 'FITT'
+    FROM (SELECT DISTINCT p FROM unnest(command_partitions) AS p ORDER BY p) AS touched (partition);
+
+    -- Under the locks: close_log takes the same, so nothing is appended behind the farewell.
+    IF EXISTS (SELECT FROM erased_owners e WHERE e.owner_id = ANY (owner_ids)) THEN
+        RAISE EXCEPTION 'the log of an owner in this batch is closed: the account was erased' USING ERRCODE = 'FT001';
+    END IF;
 
     RETURN QUERY
     WITH asked AS (
@@ -97,31 +113,29 @@ BEGIN
             SELECT e.position FROM events e WHERE e.partition = p.partition ORDER BY e.position DESC LIMIT 1
         ) head ON true
     ),
+    -- Numbers alone are sorted and kept; the payloads go straight from the arrays into the table.
     numbered AS (
-        SELECT j.command, j.command_id, j.partition, j.aggregate_type, j.aggregate_id, j.owner_id,
-               e.event_id, e.event_type, e.event_version, e.payload, e.metadata, e.occurred_at,
-               row_number() OVER (PARTITION BY j.command ORDER BY e.ordinality) AS nth,
-               j.expected_version,
+        SELECT e.ordinality, j.command,
+               j.expected_version + row_number() OVER (PARTITION BY j.command ORDER BY e.ordinality) AS sequence,
                h.position + row_number() OVER (PARTITION BY j.partition ORDER BY e.ordinality) AS position
-        FROM unnest(event_commands, event_ids, event_types, event_versions, payloads, metadatas, occurred_ats)
-             WITH ORDINALITY AS e (command, event_id, event_type, event_version, payload, metadata, occurred_at, ordinality)
+        FROM unnest(event_commands) WITH ORDINALITY AS e (command, ordinality)
         JOIN judged j ON j.command = e.command AND j.outcome = 'stored'
         JOIN heads h ON h.partition = j.partition
     ),
     inserted AS (
         INSERT INTO events (partition, position, aggregate_type, aggregate_id, sequence, owner_id, event_id, event_type,
                             event_version, payload, metadata, command_id, command_index, occurred_at, recorded_at)
-        SELECT n.partition, n.position, n.aggregate_type, n.aggregate_id, n.expected_version + n.nth, n.owner_id, n.event_id,
-               n.event_type, n.event_version, n.payload::json, n.metadata::json, n.command_id, (n.nth - 1)::smallint,
-               n.occurred_at, clock_timestamp()
-        FROM numbered n ORDER BY n.partition, n.position
-        RETURNING events.partition, events.position, events.event_id
+        SELECT j.partition, n.position, j.aggregate_type, j.aggregate_id, n.sequence, j.owner_id, e.event_id, e.event_type,
+               e.event_version, e.payload::json, e.metadata::json, j.command_id,
+               (n.sequence - j.expected_version - 1)::smallint, e.occurred_at, clock_timestamp()
+        FROM unnest(event_ids, event_types, event_versions, payloads, metadatas, occurred_ats)
+             WITH ORDINALITY AS e (event_id, event_type, event_version, payload, metadata, occurred_at, ordinality)
+        JOIN numbered n ON n.ordinality = e.ordinality
+        JOIN judged j ON j.command = n.command
     ),
     stored AS (
-        SELECT n.command, max(n.expected_version + n.nth) AS version, min(n.position) AS first_position,
-               max(n.position) AS last_position
-        FROM numbered n JOIN inserted i ON i.partition = n.partition AND i.position = n.position
-        GROUP BY n.command
+        SELECT n.command, max(n.sequence) AS version, min(n.position) AS first_position, max(n.position) AS last_position
+        FROM numbered n GROUP BY n.command
     )
     SELECT j.command, j.outcome,
            CASE j.outcome WHEN 'stored' THEN s.version WHEN 'duplicate' THEN d.version ELSE j.current_version END,

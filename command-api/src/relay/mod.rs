@@ -37,10 +37,11 @@ const LEASE_TTL: Duration = Duration::from_secs(10);
 /// How often a partition is looked at without having been named.
 const POLL: Duration = Duration::from_millis(100);
 /// After a round the next one gathers for so long per event the last one published, and no longer than [`MAX_GATHER`]: at
-/// low load nothing waits, and under load Kafka and all who follow it handle a few events at a time instead of each alone.
+/// low load nothing waits, and under load Kafka and all who follow it handle many events at a time instead of each alone. To the
+/// broker a piece of a partition costs much and an event in it little, and a round has pieces of all partitions.
 const GATHER_PER_EVENT: Duration = Duration::from_micros(200);
 /// The most that gathering may add to the way of an event.
-const MAX_GATHER: Duration = Duration::from_millis(10);
+const MAX_GATHER: Duration = Duration::from_millis(50);
 /// How often moved cursors are written.
 const WRITE_CURSORS: Duration = Duration::from_millis(500);
 

@@ -18,6 +18,9 @@ use crate::dispatch::Receipt;
 /// Carries the token; a query that sends it back waits until its read model has come as far.
 pub const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
 
+/// About so many headers are on the answer when it leaves, all layers' together.
+const HEADERS: usize = 16;
+
 /// What a stored command answers.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(example = json!({
@@ -75,6 +78,7 @@ impl<B: Serialize> IntoResponse for Accepted<B> {
     fn into_response(self) -> Response {
         let mut response = (StatusCode::ACCEPTED, Json(self.body)).into_response();
         let headers = response.headers_mut();
+        headers.reserve(HEADERS);
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(version) = self.version {
             headers.insert(ETAG, etag(version));

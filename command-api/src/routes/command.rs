@@ -1,18 +1,24 @@
 //! What every command brings besides its body: who asks, under which key, on which version, in which trace.
 //! An extractor, so that a handler begins with all of it read and refused where it must be.
 use axum::{
-    body::Body,
+    RequestExt,
     extract::{FromRequest, FromRequestParts, MatchedPath, Request},
     http::{
-        HeaderMap,
+        HeaderMap, HeaderValue, Method, Uri,
         header::{CONTENT_TYPE, IF_MATCH},
     },
 };
+use bytes::Bytes;
 use fittrack_domain::{
     aggregate::{Context, Decider},
     ids::AthleteId,
 };
-use fittrack_runtime::{auth::Caller, problem::Problem, trace};
+use fittrack_runtime::{
+    auth::Caller,
+    json::{FromBody, read_small_body},
+    problem::Problem,
+    trace,
+};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -41,57 +47,82 @@ pub struct Envelope {
     pub athlete_id: AthleteId,
     /// The id of the command the client's key names, where it gave a key.
     pub keyed: Option<Uuid>,
-    /// SHA-256 in hexadecimal over method, path, content type, body and `If-Match`.
-    pub fingerprint: String,
+    /// What the request's fingerprint is made of.
+    asked: Asked,
     /// The version the client means, where it said so.
     pub if_match: Option<IfMatch>,
     /// W3C trace context of the request.
     pub traceparent: Option<String>,
 }
 
+/// A command's id, and its place among those under way.
+#[derive(Debug)]
+pub struct Begun {
+    /// That of the client's key, else of what the command is about, else new.
+    pub command_id: Uuid,
+    /// The request's, where it may come again under the same id.
+    fingerprint: Option<String>,
+    _underway: Option<Underway>,
+}
+
+/// The parts of a request that two under one key must have in common.
+#[derive(Debug)]
+struct Asked {
+    method: Method,
+    uri: Uri,
+    content_type: Option<HeaderValue>,
+    if_match: Option<HeaderValue>,
+    body: Bytes,
+}
+
 /// No body is asked for; one that is sent counts for the fingerprint alone.
 #[derive(Debug, Clone, Copy)]
 pub struct NoBody;
 
-impl<S: Sync> FromRequest<S> for NoBody {
-    type Rejection = Problem;
-
-    async fn from_request(_: Request, _: &S) -> Result<Self, Problem> {
+impl FromBody for NoBody {
+    fn from_body(_: &HeaderMap, _: &[u8]) -> Result<Self, Problem> {
         Ok(Self)
     }
 }
 
-impl<B: FromRequest<App, Rejection = Problem>> FromRequest<App> for Command<B> {
+impl<B: FromBody> FromRequest<App> for Command<B> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let (mut parts, body) = request.into_parts();
+        let (mut parts, body) = request.with_limited_body().into_parts();
         let caller = Caller::from_request_parts(&mut parts, app).await?;
         app.gate.pass()?;
         let athlete_id = AthleteId(caller.athlete_id);
-        let bytes = fittrack_runtime::json::read_small_body(Request::from_parts(parts.clone(), body)).await?;
-        let path = parts.uri.path();
-        let envelope = Envelope {
-            athlete_id,
-            keyed: keyed_command(&parts.headers, athlete_id, parts.method.as_str(), route(&parts)?)?,
-            fingerprint: fingerprint(parts.method.as_str(), path, &parts.headers, &bytes),
-            if_match: IfMatch::from_headers(&parts.headers)?,
-            traceparent: trace::current().map(trace::TraceContext::to_traceparent),
+        let bytes = read_small_body(&parts, body).await?;
+        let keyed = keyed_command(&parts.headers, athlete_id, parts.method.as_str(), route(&parts)?)?;
+        let if_match = IfMatch::from_headers(&parts.headers)?;
+        let body = B::from_body(&parts.headers, &bytes)?;
+        let header = |name| parts.headers.get(name).cloned();
+        let asked = Asked {
+            content_type: header(CONTENT_TYPE),
+            if_match: header(IF_MATCH),
+            method: parts.method,
+            uri: parts.uri,
+            body: bytes,
         };
-        let body = B::from_request(Request::from_parts(parts, Body::from(bytes)), app).await?;
-        Ok(Self { body, envelope })
+        let traceparent = trace::current().map(trace::TraceContext::to_traceparent);
+        Ok(Self { body, envelope: Envelope { athlete_id, keyed, asked, if_match, traceparent } })
     }
 }
 
 impl Envelope {
-    /// The command's id, and its place among those under way: that of the client's key, else of what it is about, else new.
+    /// The command under the client's key, or under what it is about, or under a new id.
     ///
     /// # Errors
     /// 409 while the same command is under way in this process.
-    pub fn begin(&self, app: &App, about: Option<Uuid>) -> Result<(Uuid, Option<Underway>), Problem> {
+    pub fn begin(&self, app: &App, about: Option<Uuid>) -> Result<Begun, Problem> {
         match self.keyed.or(about) {
-            Some(command_id) => Ok((command_id, app.running.begin(command_id)?)),
-            None => Ok((Uuid::now_v7(), None)),
+            Some(command_id) => Ok(Begun {
+                command_id,
+                fingerprint: Some(self.asked.fingerprint()),
+                _underway: app.running.begin(command_id)?,
+            }),
+            None => Ok(Begun { command_id: Uuid::now_v7(), fingerprint: None, _underway: None }),
         }
     }
 
@@ -101,15 +132,15 @@ impl Envelope {
         stream_id: Uuid,
         command: A::Command,
         context: Context,
-        command_id: Uuid,
+        begun: &Begun,
     ) -> dispatch::Request<A> {
         dispatch::Request {
             stream_id,
             owner_id: self.athlete_id,
             command,
             context,
-            command_id,
-            fingerprint: Some(self.fingerprint.clone()),
+            command_id: begun.command_id,
+            fingerprint: begun.fingerprint.clone(),
             precondition: None,
             traceparent: self.traceparent.clone(),
             correlation_id: None,
@@ -144,11 +175,24 @@ pub fn route(parts: &axum::http::request::Parts) -> Result<&str, Problem> {
     matched.map(MatchedPath::as_str).ok_or_else(|| Problem::internal("a command came by no route"))
 }
 
-/// Identifies a request by what it asks: two requests under one key must have the same.
-pub fn fingerprint(method: &str, path: &str, headers: &HeaderMap, body: &[u8]) -> String {
-    let header = |name| headers.get(name).map_or(&[][..], axum::http::HeaderValue::as_bytes);
+impl Asked {
+    fn fingerprint(&self) -> String {
+        let text = |value: &Option<HeaderValue>| value.as_ref().map_or(Vec::new(), |value| value.as_bytes().to_vec());
+        fingerprint([
+            self.method.as_str().as_bytes(),
+            self.uri.path().as_bytes(),
+            &text(&self.content_type),
+            &text(&self.if_match),
+            &self.body,
+        ])
+    }
+}
+
+/// Identifies a request by what it asks, SHA-256 in hexadecimal: method, path, content type, `If-Match` and body. Two requests
+/// under one key must have the same.
+pub fn fingerprint(parts: [&[u8]; 5]) -> String {
     let mut hash = Sha256::new();
-    for part in [method.as_bytes(), path.as_bytes(), header(CONTENT_TYPE), header(IF_MATCH), body] {
+    for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
@@ -160,15 +204,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fingerprint_changes_with_every_part_and_with_nothing_else() {
-        let mut headers = HeaderMap::new();
-        let original = fingerprint("POST", "/v1/workouts", &headers, b"{}");
-        headers.insert("x-request-id", axum::http::HeaderValue::from_static("7"));
-        assert_eq!(original, fingerprint("POST", "/v1/workouts", &headers, b"{}"));
-        headers.insert(IF_MATCH, axum::http::HeaderValue::from_static("\"v1\""));
-        assert_ne!(original, fingerprint("POST", "/v1/workouts", &headers, b"{}"));
-        let headers = HeaderMap::new();
-        assert_ne!(original, fingerprint("POST", "/v1/workout", &headers, b"s{}"));
-        assert_ne!(original, fingerprint("POST", "/v1/workouts", &headers, b"{ }"));
+    fn a_fingerprint_changes_with_every_part() {
+        let original: [&[u8]; 5] = [b"POST", b"/v1/workouts", b"application/json", b"", b"{}"];
+        for part in 0..5 {
+            let mut changed = original;
+            changed[part] = b"s";
+            assert_ne!(fingerprint(original), fingerprint(changed), "{part}");
+        }
+        let moved: [&[u8]; 5] = [b"POST", b"/v1/workouts", b"application/json", b"{", b"}"];
+        assert_ne!(fingerprint(original), fingerprint(moved));
+        assert_eq!(fingerprint(original), fingerprint(original));
     }
 }

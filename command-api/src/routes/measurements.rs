@@ -63,10 +63,10 @@ pub async fn record_measurement(
     let Command { body: Json(body), envelope } = command;
     let measured = measured(body)?;
     let context = app.context(envelope.athlete_id).await?;
-    let (command_id, _underway) = envelope.begin(&app, None)?;
+    let begun = envelope.begin(&app, None)?;
     let stream_id = Measurement::stream_id(envelope.athlete_id, measured.kind, measured.measured_on);
     let command = MeasurementCommand::RecordMeasurement(measured);
-    let request = envelope.request::<Measurement>(stream_id, command, context, command_id);
+    let request = envelope.request::<Measurement>(stream_id, command, context, &begun);
     let receipt =
         dispatch_if_match(&app.dispatcher, request, envelope.if_match.as_ref()).await.map_err(problems::of_dispatch)?;
     Ok(Accepted::of(&receipt, format!("/v1/me/measurements?kind={}", measured.kind.as_str())))

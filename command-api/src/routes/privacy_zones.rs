@@ -76,10 +76,10 @@ pub async fn set_privacy_zones(
     let Command { body: Json(body), envelope } = command;
     let set = set(body)?;
     let context = app.context(envelope.athlete_id).await?;
-    let (command_id, _underway) = envelope.begin(&app, None)?;
+    let begun = envelope.begin(&app, None)?;
     let stream_id = PrivacyZones::stream_id(envelope.athlete_id);
     let command = PrivacyZonesCommand::SetPrivacyZones(set);
-    let request = envelope.request::<PrivacyZones>(stream_id, command, context, command_id);
+    let request = envelope.request::<PrivacyZones>(stream_id, command, context, &begun);
     // The list is always there, if empty: `*` asks for nothing more.
     let if_match = envelope.if_match.as_ref().filter(|if_match| **if_match != IfMatch::Any);
     let receipt = dispatch_if_match(&app.dispatcher, request, if_match).await.map_err(problems::of_dispatch)?;

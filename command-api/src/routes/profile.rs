@@ -85,9 +85,9 @@ pub async fn update_profile(
     let Command { body: MergePatch(body), envelope } = command;
     let update = update(body)?;
     let context = app.context(envelope.athlete_id).await?;
-    let (command_id, _underway) = envelope.begin(&app, None)?;
+    let begun = envelope.begin(&app, None)?;
     let command = AthleteCommand::UpdateProfile(Box::new(update));
-    let request = envelope.request::<Athlete>(envelope.athlete_id.0, command, context, command_id);
+    let request = envelope.request::<Athlete>(envelope.athlete_id.0, command, context, &begun);
     let receipt =
         dispatch_if_match(&app.dispatcher, request, envelope.if_match.as_ref()).await.map_err(problems::of_dispatch)?;
     Ok(Accepted::of(&receipt, "/v1/me".to_owned()))

@@ -1,15 +1,19 @@
 //! Extractors that refuse with problem documents: JSON bodies, merge patches, raw bodies, paths and queries.
 //! They are the edge of rule "parse at the edge": a handler behind them holds a value whose every field was accepted.
 
+use std::error::Error;
 use std::time::Duration;
 
-use axum::extract::rejection::{BytesRejection, FailedToBufferBody, PathRejection};
+use axum::RequestExt;
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{CONTENT_TYPE, HeaderName};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -50,24 +54,34 @@ pub struct Path<T>(pub T);
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Query<T>(pub T);
 
+/// What a body can be once it has been read, for extractors that need its bytes too.
+pub trait FromBody: Sized {
+    /// Parses the body of a request with these headers, or refuses it.
+    fn from_body(headers: &HeaderMap, body: &[u8]) -> Result<Self, Problem>;
+}
+
+impl<T: DeserializeOwned> FromBody for Json<T> {
+    fn from_body(headers: &HeaderMap, body: &[u8]) -> Result<Self, Problem> {
+        require_type(headers, JSON)?;
+        parse_json(body).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned> FromBody for MergePatch<T> {
+    fn from_body(headers: &HeaderMap, body: &[u8]) -> Result<Self, Problem> {
+        const ACCEPTED: HeaderValue = HeaderValue::from_static(MERGE_PATCH);
+        require_type(headers, MERGE_PATCH).map_err(|problem| problem.header(ACCEPT_PATCH, ACCEPTED))?;
+        parse_json(body).map(Self)
+    }
+}
+
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         require_type(request.headers(), JSON)?;
-        let body = read_small_body(request).await?;
-        parse_json(&body).map(Self)
-    }
-}
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for MergePatch<T> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        const ACCEPTED: HeaderValue = HeaderValue::from_static(MERGE_PATCH);
-        require_type(request.headers(), MERGE_PATCH).map_err(|problem| problem.header(ACCEPT_PATCH, ACCEPTED))?;
-        let body = read_small_body(request).await?;
-        parse_json(&body).map(Self)
+        let (parts, body) = request.with_limited_body().into_parts();
+        Self::from_body(&parts.headers, &read_small_body(&parts, body).await?)
     }
 }
 
@@ -105,17 +119,21 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// Reads a body as [`read_body`] does, within the time the edge gives to small ones.
-pub async fn read_small_body(request: Request) -> Result<Bytes, Problem> {
-    let within = request.extensions().get::<BodyRead>().map_or(BODY_READ, |given| given.0);
-    read_body(request, within).await
+/// Reads a body that is limited already as [`read_body`] does, within the time the edge gives to small ones.
+pub async fn read_small_body(parts: &Parts, limited: Body) -> Result<Bytes, Problem> {
+    let within = parts.extensions.get::<BodyRead>().map_or(BODY_READ, |given| given.0);
+    collect(limited, within).await
 }
 
 /// Reads a whole body within the route's limit and the given time: 413 where it is longer, 400 where it breaks off or is late.
 pub async fn read_body(request: Request, within: Duration) -> Result<Bytes, Problem> {
-    match tokio::time::timeout(within, Bytes::from_request(request, &())).await {
-        Ok(Ok(body)) => Ok(body),
-        Ok(Err(BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)))) => {
+    collect(request.into_limited_body(), within).await
+}
+
+async fn collect(limited: Body, within: Duration) -> Result<Bytes, Problem> {
+    match tokio::time::timeout(within, limited.collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if is_too_long(&error) => {
             Err(Problem::payload_too_large("the body is longer than this path accepts"))
         }
         Ok(Err(_)) => Err(Problem::bad_request("the body broke off")),
@@ -123,13 +141,23 @@ pub async fn read_body(request: Request, within: Duration) -> Result<Bytes, Prob
     }
 }
 
+fn is_too_long(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |&error| error.source()).any(|error| error.is::<LengthLimitError>())
+}
+
 /// Parses a JSON body as [`Json`] does, for a body that was read otherwise. A body is an object: serde would also take a list
 /// of a struct's fields in their order.
 pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    // Where in the body something is wrong is looked for only when something is.
+    let value = serde_json::from_slice(body).or_else(|_| parse_following_the_path(body))?;
+    if body.trim_ascii_start().first() == Some(&b'{') { Ok(value) } else { Err(refusal::of_no_object()) }
+}
+
+fn parse_following_the_path<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(refusal::of_body)?;
     deserializer.end().map_err(|error| refusal::of_syntax(&error))?;
-    if body.trim_ascii_start().first() == Some(&b'{') { Ok(value) } else { Err(refusal::of_no_object()) }
+    Ok(value)
 }
 
 /// Parses a query string as [`Query`] does.

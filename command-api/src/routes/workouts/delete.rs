@@ -46,9 +46,9 @@ pub async fn delete_workout(
     let envelope = command.envelope;
     let workout_id = workout_id(&path)?;
     let context = app.context(envelope.athlete_id).await?;
-    let (command_id, _underway) = envelope.begin(&app, None)?;
+    let begun = envelope.begin(&app, None)?;
     let command = WorkoutCommand::DeleteWorkout(WorkoutId(workout_id));
-    let request = envelope.request::<Workout>(workout_id, command, context.clone(), command_id);
+    let request = envelope.request::<Workout>(workout_id, command, context.clone(), &begun);
     match dispatch_if_match(&app.dispatcher, request, envelope.if_match.as_ref()).await {
         Ok(receipt) => {
             // A claim that stays behind is harmless: the next import sees that its workout is gone.

@@ -133,9 +133,9 @@ pub async fn edit_workout(
     };
     let edit = convert(WorkoutId(workout_id), body)?;
     let context = app.context(envelope.athlete_id).await?;
-    let (command_id, _underway) = envelope.begin(&app, None)?;
+    let begun = envelope.begin(&app, None)?;
     let command = WorkoutCommand::EditWorkout(Box::new(edit));
-    let request = envelope.request::<Workout>(workout_id, command, context, command_id);
+    let request = envelope.request::<Workout>(workout_id, command, context, &begun);
     match dispatch_if_match(&app.dispatcher, request, Some(if_match)).await {
         Ok(receipt) => Ok(Accepted::workout(&receipt)),
         Err(error) => Err(refused(&app, envelope.athlete_id, workout_id, error).await),

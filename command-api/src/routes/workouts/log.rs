@@ -105,10 +105,10 @@ pub async fn log_workout(
     let (draft, client_made) = convert(body)?;
     let context = app.context(envelope.athlete_id).await?;
     let about = client_made.map(|id| command_about(envelope.athlete_id, "log", id));
-    let (command_id, _underway) = envelope.begin(&app, about)?;
+    let begun = envelope.begin(&app, about)?;
     let workout_id = client_made.unwrap_or_else(Uuid::now_v7);
     let command = WorkoutCommand::LogWorkout(Box::new(LogWorkout { workout_id: WorkoutId(workout_id), draft }));
-    let request = envelope.request::<Workout>(workout_id, command, context, command_id);
+    let request = envelope.request::<Workout>(workout_id, command, context, &begun);
     match app.dispatcher.dispatch(request).await {
         Ok(receipt) => Ok(Accepted::workout(&receipt)),
         Err(error) if is_reused(&error) && !envelope.has_key() => {

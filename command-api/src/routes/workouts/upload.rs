@@ -174,7 +174,7 @@ impl Upload {
         let turn = Arc::clone(&app.uploads).try_acquire_owned().map_err(|_| busy())?;
         let file = in_time(whole(frames)).await?;
         let format = declared.format(&file)?;
-        let fingerprint = fingerprint(format.as_str(), &self.target, &axum::http::HeaderMap::new(), &file);
+        let fingerprint = fingerprint([format.as_str().as_bytes(), self.target.as_bytes(), b"", b"", &file]);
         let Self { athlete_id, keyed, said, .. } = self;
         let (visibility, gear_id) = (said.visibility()?, said.gear_id()?);
         Ok(Uploaded::File(FileUpload { athlete_id, file, format, visibility, gear_id, keyed, fingerprint, turn }))

@@ -37,13 +37,17 @@ struct Patch {
     notes: Change<String>,
 }
 
+async fn patch(headers: HeaderMap, body: Bytes) -> Result<String, Problem> {
+    MergePatch::<Patch>::from_body(&headers, &body).map(|MergePatch(patch)| format!("{:?}", patch.notes))
+}
+
 fn router() -> Router {
     Router::new()
         .route(
             "/json",
             post(async |Json(workout): Json<Workout>| format!("{} {}", workout.distance_m, workout.sets.len())),
         )
-        .route("/patch", post(async |MergePatch(patch): MergePatch<Patch>| format!("{:?}", patch.notes)))
+        .route("/patch", post(patch))
         .route("/raw", post(async |RawBody(body): RawBody| body.len().to_string()))
         .route("/id/{id}", get(async |Path(id): Path<uuid::Uuid>| id.to_string()))
         .route("/query", get(async |Query(page): Query<Page>| page.limit.to_string()))

@@ -15,10 +15,11 @@ use crate::cache::stamps::{Stamp, Stamps};
 use crate::changes::Changes;
 use crate::freshness::{MAX_WAIT, Waits};
 use crate::read_model::ReadModel;
+use crate::transfers::Transfers;
 
 /// Queries that may wait for their consistency token at once.
 const MAX_WAITS: usize = 2_000;
-/// Recordings and originals in memory at once; one may take some 100 MB while it is decoded.
+/// Recordings and originals being read at once; one may take some 100 MB while it is decoded.
 const MAX_BLOBS: usize = 4;
 /// How long a query waits for a place among them.
 const BLOB_WAIT: Duration = Duration::from_secs(3);
@@ -41,8 +42,10 @@ pub struct Parts {
     pub changes: Arc<Changes>,
     /// Queries that wait for their token.
     pub waits: Waits,
-    /// Blobs in memory.
+    /// Blobs being read.
     pub blobs: Semaphore,
+    /// Long answers being sent.
+    pub transfers: Transfers,
 }
 
 impl App {
@@ -57,6 +60,7 @@ impl App {
             cache: Cache::new(cache_bytes, stamps),
             waits: Waits::new(MAX_WAITS, MAX_WAIT),
             blobs: Semaphore::new(MAX_BLOBS),
+            transfers: Transfers::default(),
         }))
     }
 
@@ -70,7 +74,7 @@ impl App {
         self.cache.stamps().of_owner_in(models, owner)
     }
 
-    /// A place for one blob in memory; 503 where none gets free in time.
+    /// A place for one blob that is read; 503 where none gets free in time.
     pub async fn blob_permit(&self) -> Result<SemaphorePermit<'_>, Problem> {
         let busy = || Problem::unavailable("too many recordings are being read", Duration::from_secs(1));
         tokio::time::timeout(BLOB_WAIT, self.blobs.acquire()).await.ok().and_then(Result::ok).ok_or_else(busy)

@@ -67,7 +67,7 @@ pub async fn get_import(
     let is_done = matches!(import.state.as_str(), "succeeded" | "failed");
     let mut answer = json_body(&Import::of(import, items, next.clone()))?;
     answer.link = ask.links(next.as_deref());
-    let mut response = ask.respond(&app, &[], &answer);
+    let mut response = ask.respond(&app, &[], &answer, None);
     if !is_done {
         response.headers_mut().insert(RETRY_AFTER, ASK_AGAIN);
     }

@@ -125,7 +125,7 @@ impl From<&Board> for BoardInfo {
 )]
 pub async fn get_leaderboard(
     State(app): State<App>,
-    _caller: Caller,
+    caller: Caller,
     Path(metric): Path<String>,
     ask: Ask,
 ) -> Result<Response, Problem> {
@@ -147,7 +147,7 @@ pub async fn get_leaderboard(
         loaded.answer.link = link;
         Ok(loaded)
     };
-    ask.answer(&app, Whose::Everybodys, READS, load).await
+    ask.answer(&app, Whose::Everybodys(caller.athlete_id), READS, load).await
 }
 
 fn after(list: &str, cursor: &str) -> Result<After, Problem> {

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
 use fittrack_runtime::auth::{AccessClaims, JwksSource, Verifier};
 use fittrack_runtime::clock;
@@ -217,6 +218,17 @@ impl Stage {
     }
 
     pub async fn send(&self, method: Method, path: &str, caller: Option<&Athlete>, headers: &[(&str, &str)]) -> Reply {
+        read(self.open(method, path, caller, headers).await).await
+    }
+
+    /// An answer of which nothing was read yet.
+    pub async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        caller: Option<&Athlete>,
+        headers: &[(&str, &str)],
+    ) -> Response {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(caller) = caller {
             request = request.header("authorization", format!("Bearer {}", caller.token));
@@ -224,11 +236,15 @@ impl Stage {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        Reply { status, headers, body }
+        self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     }
+}
+
+/// The whole of an answer.
+pub async fn read(response: Response) -> Reply {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    Reply { status, headers, body }
 }
 
 /// The notice of a commit that changed one owner's rows.

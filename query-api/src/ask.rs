@@ -105,7 +105,7 @@ impl Ask {
         F: Future<Output = Result<Loaded, Problem>>,
     {
         let (Whose::Callers(asking) | Whose::Everybodys(asking)) = whose;
-        self.wait_for_token(app, models).await?;
+        self.wait_for_token(app, asking, models).await?;
         let turn = if in_turn && !self.is_head { Some(app.transfers.turn(asking).await?) } else { None };
         let caller = match whose {
             Whose::Callers(caller) => Some(caller),
@@ -132,11 +132,11 @@ impl Ask {
         Ok(respond(app, models, answer, coding, self.none_match.as_ref(), transfer))
     }
 
-    /// Waits until these read models hold what the query's token names, where it has one.
-    pub async fn wait_for_token(&self, app: &App, models: &[ReadModel]) -> Result<(), Problem> {
+    /// Waits until these read models hold what this caller's token names, where the query has one.
+    pub async fn wait_for_token(&self, app: &App, caller: Uuid, models: &[ReadModel]) -> Result<(), Problem> {
         match &self.token {
             None => Ok(()),
-            Some(token) => app.waits.until(token, models, &app.changes).await,
+            Some(token) => app.waits.until(caller, token, models, &app.changes).await,
         }
     }
 

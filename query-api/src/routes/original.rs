@@ -45,7 +45,7 @@ pub async fn get_original(
     const READS: &[ReadModel] = &[ReadModel::Workouts];
     ask.parameters::<super::NoParameters>()?;
     let me = caller.athlete_id;
-    ask.wait_for_token(&app, READS).await?;
+    ask.wait_for_token(&app, me, READS).await?;
     let row = workouts::original(&app.read_models, id, me).await.map_err(of_database)?;
     let place = row.ok_or_else(super::no_such_workout)?.recording.ok_or_else(super::no_recording)?.0;
     let content_type = HeaderValue::from_static(place.format.content_type());

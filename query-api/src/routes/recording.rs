@@ -104,7 +104,7 @@ pub async fn get_recording(
         let hidden = if row.athlete_id == me {
             Hidden::from_nobody()
         } else {
-            Hidden::from_others(&app, row.athlete_id).await?
+            Hidden::from_others(&app, me, row.athlete_id).await?
         };
         let _permit = app.blob_permit().await?;
         let blob = recordings::content(&app.recordings, &place.recording_sha256).await.map_err(of_database)?;

@@ -7,13 +7,16 @@ use axum::extract::FromRef;
 use fittrack_runtime::auth::Verifier;
 use fittrack_runtime::problem::Problem;
 use sqlx::PgPool;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use crate::cache::Cache;
 use crate::cache::stamps::{Stamp, Stamps};
 use crate::changes::Changes;
+use crate::cursor::CursorKey;
 use crate::freshness::{MAX_WAIT, Waits};
+use crate::problems::of_database;
+use crate::queries::cursor_key;
 use crate::read_model::ReadModel;
 use crate::transfers::Transfers;
 
@@ -46,6 +49,7 @@ pub struct Parts {
     pub blobs: Semaphore,
     /// Long answers being sent.
     pub transfers: Transfers,
+    cursor_key: OnceCell<CursorKey>,
 }
 
 impl App {
@@ -61,6 +65,7 @@ impl App {
             waits: Waits::new(MAX_WAITS, MAX_WAIT),
             blobs: Semaphore::new(MAX_BLOBS),
             transfers: Transfers::default(),
+            cursor_key: OnceCell::new(),
         }))
     }
 
@@ -72,6 +77,12 @@ impl App {
     /// To be taken before one owner's rows are read from several read models.
     pub fn stamp_in(&self, models: &[ReadModel], owner: Uuid) -> Stamp {
         self.cache.stamps().of_owner_in(models, owner)
+    }
+
+    /// What cursors are signed with; 503 while the database that has it is away or not set up.
+    pub async fn cursor_key(&self) -> Result<&CursorKey, Problem> {
+        let read = || async { cursor_key::secret(&self.read_models).await.map(CursorKey::new).map_err(of_database) };
+        self.cursor_key.get_or_try_init(read).await
     }
 
     /// A place for one blob that is read; 503 where none gets free in time.

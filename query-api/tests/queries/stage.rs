@@ -36,6 +36,7 @@ pub struct Stage {
     /// The recordings, as their owner.
     pub recordings: PgPool,
     key: SigningKey,
+    urls: (Secret, Secret),
 }
 
 /// Somebody with a token.
@@ -115,18 +116,28 @@ impl Stage {
     }
 
     async fn over(read_models: &Secret, recordings: &Secret) -> Self {
-        let reader = |url| pg::pool(url, PoolSettings::new("query-test").option("role", "fittrack_query")).unwrap();
         let key = SigningKey::from_pem(&SigningKey::generate_pem().unwrap()).unwrap();
-        let verifier = Verifier::new(JwksSource::Keys(key.jwk_set()), ISSUER, AUDIENCE).unwrap();
-        let app = App::new(verifier, reader(read_models), reader(recordings), 8 << 20);
-        let edge = routes::edge(&app, EdgeSettings::default());
-        let router = ReadyFirst::new(app.clone(), edge.clone(), routes::router(app.clone(), &edge));
-        let stage = Self { app, router, read_models: owner(read_models), recordings: owner(recordings), key };
+        let stage = Self::served(key, read_models, recordings);
         let seeded = "INSERT INTO checkpoints (worker, partition, position, as_of)
                       SELECT worker, partition, 0, now() FROM read_models, generate_series(0, 31) AS partition";
         stage.read_models.execute(seeded).await.unwrap();
         stage.app.changes.read_checkpoints(Duration::ZERO).await.unwrap();
         stage
+    }
+
+    fn served(key: SigningKey, read_models: &Secret, recordings: &Secret) -> Self {
+        let reader = |url| pg::pool(url, PoolSettings::new("query-test").option("role", "fittrack_query")).unwrap();
+        let verifier = Verifier::new(JwksSource::Keys(key.jwk_set()), ISSUER, AUDIENCE).unwrap();
+        let app = App::new(verifier, reader(read_models), reader(recordings), 8 << 20);
+        let edge = routes::edge(&app, EdgeSettings::default());
+        let router = ReadyFirst::new(app.clone(), edge.clone(), routes::router(app.clone(), &edge));
+        let urls = (read_models.clone(), recordings.clone());
+        Self { app, router, read_models: owner(read_models), recordings: owner(recordings), key, urls }
+    }
+
+    /// Another process over the same databases, which takes the same tokens.
+    pub fn replica(&self) -> Self {
+        Self::served(self.key.clone(), &self.urls.0, &self.urls.1)
     }
 
     /// Somebody who has signed up.

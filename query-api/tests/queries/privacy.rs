@@ -99,6 +99,10 @@ async fn both_ends_within_a_zone_show_to_their_athlete_alone() {
     // Nor does a column without positions say how long the hidden way was.
     let beats = stage.get(&format!("{path}/recording?fields=heart_rate_bpm"), &ben).await.json();
     assert!(beats["sample_count"].as_u64().unwrap() < u64::from(SAMPLES) - 2 * 50);
+    // Nor does the workout.
+    let count = |reply: Reply| reply.json()["recording"]["samples"].clone();
+    assert_eq!(count(stage.get(&path, &anna).await), SAMPLES);
+    assert_eq!(count(stage.get(&path, &ben).await), Value::Null);
     for part in ["/original", ""] {
         let reply = stage.get(&format!("{path}{part}"), &ben).await;
         let text = String::from_utf8_lossy(&reply.body).into_owned();

@@ -33,7 +33,7 @@ struct Parameters {
     /// Of this sport only.
     #[param(schema_with = crate::queries::units::sport_schema)]
     sport: Option<Sport>,
-    /// How many periods, 1 to 1,000.
+    /// How many periods, 1 to 1,000: a calendar of one year, or nearly three, is one page.
     #[serde(default)]
     #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 400)]
     limit: Limit<400, 1000>,

@@ -7,18 +7,22 @@ use axum::extract::FromRef;
 use fittrack_runtime::auth::Verifier;
 use fittrack_runtime::problem::Problem;
 use sqlx::PgPool;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use crate::cache::Cache;
 use crate::cache::stamps::{Stamp, Stamps};
 use crate::changes::Changes;
+use crate::cursor::CursorKey;
 use crate::freshness::{MAX_WAIT, Waits};
+use crate::problems::of_database;
+use crate::queries::cursor_key;
 use crate::read_model::ReadModel;
+use crate::transfers::Transfers;
 
 /// Queries that may wait for their consistency token at once.
 const MAX_WAITS: usize = 2_000;
-/// Recordings and originals in memory at once; one may take some 100 MB while it is decoded.
+/// Recordings and originals being read at once; one may take some 100 MB while it is decoded.
 const MAX_BLOBS: usize = 4;
 /// How long a query waits for a place among them.
 const BLOB_WAIT: Duration = Duration::from_secs(3);
@@ -41,8 +45,11 @@ pub struct Parts {
     pub changes: Arc<Changes>,
     /// Queries that wait for their token.
     pub waits: Waits,
-    /// Blobs in memory.
+    /// Blobs being read.
     pub blobs: Semaphore,
+    /// Long answers being sent.
+    pub transfers: Transfers,
+    cursor_key: OnceCell<CursorKey>,
 }
 
 impl App {
@@ -57,6 +64,8 @@ impl App {
             cache: Cache::new(cache_bytes, stamps),
             waits: Waits::new(MAX_WAITS, MAX_WAIT),
             blobs: Semaphore::new(MAX_BLOBS),
+            transfers: Transfers::default(),
+            cursor_key: OnceCell::new(),
         }))
     }
 
@@ -70,7 +79,13 @@ impl App {
         self.cache.stamps().of_owner_in(models, owner)
     }
 
-    /// A place for one blob in memory; 503 where none gets free in time.
+    /// What cursors are signed with; 503 while the database that has it is away or not set up.
+    pub async fn cursor_key(&self) -> Result<&CursorKey, Problem> {
+        let read = || async { cursor_key::secret(&self.read_models).await.map(CursorKey::new).map_err(of_database) };
+        self.cursor_key.get_or_try_init(read).await
+    }
+
+    /// A place for one blob that is read; 503 where none gets free in time.
     pub async fn blob_permit(&self) -> Result<SemaphorePermit<'_>, Problem> {
         let busy = || Problem::unavailable("too many recordings are being read", Duration::from_secs(1));
         tokio::time::timeout(BLOB_WAIT, self.blobs.acquire()).await.ok().and_then(Result::ok).ok_or_else(busy)

@@ -4,9 +4,11 @@ use std::borrow::Cow;
 
 use axum::body::Body;
 use axum::extract::{FromRequestParts, MatchedPath};
-use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK, VARY};
+use axum::http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK, VARY,
+};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 use bytes::Bytes;
 use fittrack_runtime::coding::Coding;
@@ -25,6 +27,7 @@ use crate::cache::{Answer, Kept, Key, Loaded};
 use crate::coded::{Coded, tag_in};
 use crate::conditional::none_match_names;
 use crate::read_model::ReadModel;
+use crate::transfers::{LONG, Transfer};
 
 /// The header that names what the answer must contain.
 pub const CONSISTENCY_TOKEN: HeaderName = HeaderName::from_static("consistency-token");
@@ -39,6 +42,8 @@ pub const TOKEN_PARAMETER: &str = "consistency_token=";
 /// What a query asks, besides who.
 #[derive(Debug)]
 pub struct Ask {
+    /// Whether nothing but the headers is sent.
+    is_head: bool,
     uri: Uri,
     /// Path and query without the token, where the token was in the query.
     without_token: Option<String>,
@@ -49,13 +54,13 @@ pub struct Ask {
     route: MatchedPath,
 }
 
-/// Whose answer it is.
+/// Whose answer it is, and who asks for it.
 #[derive(Debug, Clone, Copy)]
 pub enum Whose {
     /// It depends on who asks.
     Callers(Uuid),
     /// Everybody signed in gets the same.
-    Everybodys,
+    Everybodys(Uuid),
 }
 
 impl Ask {
@@ -70,29 +75,68 @@ impl Ask {
     where
         F: Future<Output = Result<Loaded, Problem>>,
     {
-        self.wait_for_token(app, models).await?;
+        self.answered(app, whose, models, false, load).await
+    }
+
+    /// The same where the answer is long more often than not: first waits for one of the caller's turns, so that no more is
+    /// read than can be sent.
+    pub async fn answer_in_turn<F>(
+        &self,
+        app: &App,
+        whose: Whose,
+        models: &'static [ReadModel],
+        load: impl Fn() -> F,
+    ) -> Result<Response, Problem>
+    where
+        F: Future<Output = Result<Loaded, Problem>>,
+    {
+        self.answered(app, whose, models, true, load).await
+    }
+
+    async fn answered<F>(
+        &self,
+        app: &App,
+        whose: Whose,
+        models: &'static [ReadModel],
+        in_turn: bool,
+        load: impl Fn() -> F,
+    ) -> Result<Response, Problem>
+    where
+        F: Future<Output = Result<Loaded, Problem>>,
+    {
+        let (Whose::Callers(asking) | Whose::Everybodys(asking)) = whose;
+        self.wait_for_token(app, asking, models).await?;
+        let turn = if in_turn && !self.is_head { Some(app.transfers.turn(asking).await?) } else { None };
         let caller = match whose {
             Whose::Callers(caller) => Some(caller),
-            Whose::Everybodys => None,
+            Whose::Everybodys(_) => None,
         };
         let load = || async { Ok(Kept { loaded: load().await?, route: self.route.as_str().into(), models }) };
         let kept = app.cache.get_or_load(Key { caller, target: self.target() }, load).await?;
         let answer = &kept.loaded.answer;
         let coding = answer.coded.coding_for(&self.accept_encoding);
+        let is_sent = !self.is_head && !self.holds(&tag_in(coding, &answer.etag));
+        // Before anything else is waited for: what is in memory is counted.
+        let transfer = if is_sent && answer.body.len() > LONG {
+            let turn = turn.map_or_else(|| app.transfers.turn_now(asking), Ok)?;
+            Some(app.transfers.begin(turn, answer.body.len())?)
+        } else {
+            None
+        };
         let takes_long =
             |coding: &Coding| !answer.coded.is_quick(*coding, &answer.body) && !self.holds(&coding.tag(&answer.etag));
         if let Some(coding) = coding.filter(takes_long) {
             let (coded, body) = (answer.coded.clone(), answer.body.clone());
             tokio::task::spawn_blocking(move || coded.body(coding, &body)).await.map_err(Problem::internal)?;
         }
-        Ok(respond(app, models, answer, coding, self.none_match.as_ref()))
+        Ok(respond(app, models, answer, coding, self.none_match.as_ref(), transfer))
     }
 
-    /// Waits until these read models hold what the query's token names, where it has one.
-    pub async fn wait_for_token(&self, app: &App, models: &[ReadModel]) -> Result<(), Problem> {
+    /// Waits until these read models hold what this caller's token names, where the query has one.
+    pub async fn wait_for_token(&self, app: &App, caller: Uuid, models: &[ReadModel]) -> Result<(), Problem> {
         match &self.token {
             None => Ok(()),
-            Some(token) => app.waits.until(token, models, &app.changes).await,
+            Some(token) => app.waits.until(caller, token, models, &app.changes).await,
         }
     }
 
@@ -101,9 +145,14 @@ impl Ask {
         names(self.none_match.as_ref(), etag)
     }
 
-    /// 200 with the plain answer, or 304 where the client holds it.
-    pub fn respond(&self, app: &App, models: &[ReadModel], answer: &Answer) -> Response {
-        respond(app, models, answer, None, self.none_match.as_ref())
+    /// Whether nothing but the headers is sent.
+    pub fn is_head(&self) -> bool {
+        self.is_head
+    }
+
+    /// 200 with the plain answer, as a transfer where it is one, or 304 where the client holds it.
+    pub fn respond(&self, app: &App, models: &[ReadModel], answer: &Answer, transfer: Option<Transfer>) -> Response {
+        respond(app, models, answer, None, self.none_match.as_ref(), transfer)
     }
 
     /// The query's parameters; 400 that names an unknown, doubled or refused one.
@@ -147,7 +196,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Ask {
         if let Some(header) = parts.headers.get(CONSISTENCY_TOKEN) {
             token = Some(header.to_str().ok().and_then(|text| text.trim().parse().ok()).ok_or_else(refused)?);
         }
-        let uri = parts.uri.clone();
+        let (is_head, uri) = (parts.method == Method::HEAD, parts.uri.clone());
         let query = uri.query().unwrap_or_default();
         let mut without_token = None;
         if query.contains(TOKEN_PARAMETER) {
@@ -170,26 +219,35 @@ impl<S: Send + Sync> FromRequestParts<S> for Ask {
         let route = parts.extensions.get::<MatchedPath>().cloned().ok_or_else(no_route)?;
         let accepted = parts.headers.get_all(ACCEPT_ENCODING).iter();
         let accept_encoding = accepted.map(|line| (ACCEPT_ENCODING, line.clone())).collect();
-        Ok(Self { uri, without_token, none_match, accept_encoding, token, route })
+        Ok(Self { is_head, uri, without_token, none_match, accept_encoding, token, route })
     }
 }
 
-/// 200 with the answer in this coding, or 304 where `If-None-Match` names that.
+/// 200 with the answer in this coding, or 304 where `If-None-Match` names that. What is long is sent as its transfer.
 pub fn respond(
     app: &App,
     models: &[ReadModel],
     answer: &Answer,
     coding: Option<Coding>,
     none_match: Option<&HeaderValue>,
+    transfer: Option<Transfer>,
 ) -> Response {
     let etag = tag_in(coding, &answer.etag);
     let unchanged = names(none_match, &etag);
     let body = match coding {
-        _ if unchanged => Body::empty(),
-        None => Body::from(answer.body.clone()),
-        Some(coding) => Body::from(answer.coded.body(coding, &answer.body)),
+        _ if unchanged => Bytes::new(),
+        None => answer.body.clone(),
+        Some(coding) => answer.coded.body(coding, &answer.body),
     };
-    let mut response = Response::new(body);
+    let mut response = match transfer.filter(|_| body.len() > LONG) {
+        None => Response::new(Body::from(body)),
+        Some(transfer) => {
+            let length = HeaderValue::from(body.len());
+            let mut response = Response::new(transfer.body(body));
+            response.headers_mut().insert(CONTENT_LENGTH, length);
+            response
+        }
+    };
     if unchanged {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }

@@ -6,13 +6,17 @@ use fittrack_runtime::problem::{Kind, Problem};
 use fittrack_schemas::consistency::ConsistencyToken;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
 
 use crate::changes::Changes;
 use crate::progress::Behind;
 use crate::read_model::ReadModel;
+use crate::shares::Shares;
 
 /// How long a query waits for its token.
 pub const MAX_WAIT: Duration = Duration::from_secs(2);
+/// Of one athlete's queries so many may wait at once: an app asks for a page of things after one write.
+const EACH: usize = 16;
 /// Checkpoints are read this often while anybody waits, in case a notice is lost.
 const SAFETY_READ: Duration = Duration::from_millis(50);
 /// Who begins to wait shares a reading that is at most this old.
@@ -27,33 +31,36 @@ pub const NOT_CAUGHT_UP: Kind = Kind {
               seconds, or without the token for the present state.",
 };
 
-/// The waiting room: bounded, so that a projector that stands still cannot fill the process.
+/// The waiting room: bounded, so that a projector that stands still cannot fill the process; and for each athlete, so that
+/// nobody fills it for others, whose tokens are a moment from being met.
 #[derive(Debug)]
 pub struct Waits {
     places: Semaphore,
+    of_athletes: Shares,
     longest: Duration,
 }
 
 impl Waits {
     /// A room for so many, each for at most `longest`.
     pub fn new(places: usize, longest: Duration) -> Self {
-        Self { places: Semaphore::new(places), longest }
+        Self { places: Semaphore::new(places), of_athletes: Shares::new(EACH), longest }
     }
 
-    /// Returns when these read models have applied what the token names; 503 where they do not in time, or too many wait.
+    /// Returns when these read models have applied what the token names; 503 where they do not in time, and at once where too
+    /// many wait, of all or of this athlete's.
     pub async fn until(
         &self,
+        athlete: Uuid,
         token: &ConsistencyToken,
         models: &[ReadModel],
         changes: &Changes,
     ) -> Result<(), Problem> {
-        if changes.progress().behind(token, models).is_none() {
-            return Ok(());
-        }
+        let Some(behind) = changes.progress().behind(token, models) else { return Ok(()) };
         if changes.progress().is_foreign(token) {
             return Err(Problem::bad_request("the consistency token names a log partition that does not exist here"));
         }
         let full = || Problem::unavailable("too many queries wait for their consistency token", Duration::from_secs(1));
+        let _share = self.of_athletes.take_now(athlete).ok_or_else(|| not_caught_up(behind))?;
         let _place = self.places.try_acquire().map_err(|_| full())?;
         let began = Instant::now();
         let waited = timeout_at(began + self.longest, caught_up(token, models, changes)).await;

@@ -51,3 +51,5 @@ pub mod ready;
 pub mod routes;
 pub mod serve;
 pub mod settings;
+pub mod shares;
+pub mod transfers;

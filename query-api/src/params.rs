@@ -91,7 +91,12 @@ impl TryFrom<String> for Bound {
 
 fn day(text: &str) -> Option<NaiveDate> {
     let day: NaiveDate = text.parse().ok()?;
-    (text.len() == 10 && (1..=9999).contains(&day.year())).then_some(day)
+    (text.len() == 10 && has_year(&day)).then_some(day)
+}
+
+/// Whether it is of the years 1 to 9999.
+pub fn has_year(date: &impl Datelike) -> bool {
+    (1..=9999).contains(&date.year())
 }
 
 /// Text to look for: 1 to 200 characters.

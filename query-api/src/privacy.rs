@@ -29,8 +29,8 @@ impl Hidden {
         Self::default()
     }
 
-    /// To others: what the athlete's zones hide. To be asked after the workout was read.
-    pub async fn from_others(app: &App, athlete: Uuid) -> Result<Self, Problem> {
+    /// To another, the caller: what the athlete's zones hide. To be asked after the workout was read.
+    pub async fn from_others(app: &App, caller: Uuid, athlete: Uuid) -> Result<Self, Problem> {
         let unknown = || Problem::unavailable("what is hidden of this track is not known at the moment", TRY_AGAIN);
         let partition = app.changes.progress().partition_of(athlete).ok_or_else(unknown)?;
         let read = || async { privacy_zones::known(&app.read_models, athlete, partition).await.map_err(of_database) };
@@ -38,7 +38,7 @@ impl Hidden {
         let wanted = known.workouts_position.ok_or_else(unknown)?;
         if !known.is_at(wanted) {
             let token = ConsistencyToken::of(partition, wanted);
-            app.waits.until(&token, &[ReadModel::PrivacyZones], &app.changes).await?;
+            app.waits.until(caller, &token, &[ReadModel::PrivacyZones], &app.changes).await?;
             known = read().await?;
         }
         if known.is_parked || !known.is_at(wanted) {

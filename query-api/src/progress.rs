@@ -124,9 +124,11 @@ impl Progress {
         self.of(model).as_of_ms.store(as_of.timestamp_millis(), Ordering::SeqCst);
     }
 
-    /// How many milliseconds these read models may be behind at `now`; none before anything was projected.
+    /// How many milliseconds these read models may be behind at `now`; none before anything was projected. What is read from no
+    /// read model is read where it is written, and not behind at all.
     pub fn behind_ms(&self, models: &[ReadModel], now: DateTime<Utc>) -> Option<i64> {
-        let as_of = models.iter().map(|model| self.of(*model).as_of_ms.load(Ordering::Relaxed)).min()?;
+        let as_of = models.iter().map(|model| self.of(*model).as_of_ms.load(Ordering::Relaxed)).min();
+        let Some(as_of) = as_of else { return Some(0) };
         (as_of != UNKNOWN).then(|| now.timestamp_millis().saturating_sub(as_of).max(0))
     }
 
@@ -169,6 +171,7 @@ mod tests {
         let progress = Progress::default();
         let now: DateTime<Utc> = "2026-11-24T08:00:02Z".parse().unwrap();
         assert_eq!(progress.behind_ms(&[ReadModel::Totals], now), None);
+        assert_eq!(progress.behind_ms(&[], now), Some(0));
         progress.set_as_of(ReadModel::Totals, "2026-11-24T08:00:01.5Z".parse().unwrap());
         progress.set_as_of(ReadModel::Profiles, "2026-11-24T08:00:03Z".parse().unwrap());
         assert_eq!(progress.behind_ms(&[ReadModel::Totals, ReadModel::Profiles], now), Some(500));

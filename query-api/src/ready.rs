@@ -18,6 +18,7 @@ use tower::Service;
 use crate::app::App;
 use crate::ask::{CONSISTENCY_TOKEN, TOKEN_PARAMETER, respond};
 use crate::cache::Key;
+use crate::transfers::LONG;
 
 /// The router with ready answers in front of it.
 #[derive(Clone)]
@@ -49,10 +50,11 @@ impl ReadyFirst {
         let kept = kept_for(Some(caller)).or_else(|| kept_for(None))?;
         let answer = &kept.loaded.answer;
         let coding = answer.coded.coding_for(headers);
-        if coding.is_some_and(|coding| !answer.coded.is_quick(coding, &answer.body)) {
+        let is_slow = coding.is_some_and(|coding| !answer.coded.is_quick(coding, &answer.body));
+        if is_slow || answer.body.len() > LONG {
             return None;
         }
-        let answer = || respond(&self.app, kept.models, answer, coding, none_match);
+        let answer = || respond(&self.app, kept.models, answer, coding, none_match, None);
         self.edge.ready(request, &kept.route, caller, started, answer)
     }
 }

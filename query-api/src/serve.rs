@@ -44,6 +44,8 @@ pub async fn serve(settings: Settings) -> Result<ExitCode, Box<dyn Error + Send 
     let check = process.readiness.check("read models");
     let following = follow::checkpoints(Arc::clone(&app.changes), check, background.clone());
     shutdown.spawn_background("checkpoints", following);
+    let check = process.readiness.check("cursor key");
+    shutdown.spawn_background("cursor key", follow::cursor_key(app.clone(), check, background.clone()));
     let following = follow::notices(Arc::clone(&app.changes), settings.brokers, background);
     shutdown.spawn_background("notices", following);
 

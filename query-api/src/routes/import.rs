@@ -54,20 +54,20 @@ pub async fn get_import(
     ask: Ask,
 ) -> Result<Response, Problem> {
     let asked: Parameters = ask.parameters()?;
-    let list = format!("files of import {id}");
+    let (key, list) = (app.cursor_key().await?, format!("files of import {id}"));
     let after = match asked.cursor.as_deref() {
         None => -1,
-        Some(cursor) => Place::from_cursor(&list, cursor)?.number()?,
+        Some(cursor) => Place::from_cursor(key, &list, cursor)?.number()?,
     };
     let import = imports::import(&app.recordings, id, caller.athlete_id).await.map_err(of_database)?;
     let import = import.ok_or_else(|| Problem::not_found("there is no such import"))?;
     let rows = imports::files(&app.recordings, id, after, asked.limit.rows() + 1).await.map_err(of_database)?;
-    let cursor = |last: &imports::FileRow| Place::default().number(last.number.into()).to_cursor(&list);
+    let cursor = |last: &imports::FileRow| Place::default().number(last.number.into()).to_cursor(key, &list);
     let Page { items, next } = Page::of(rows, asked.limit.items(), cursor, ImportedFile::from);
     let is_done = matches!(import.state.as_str(), "succeeded" | "failed");
     let mut answer = json_body(&Import::of(import, items, next.clone()))?;
     answer.link = ask.links(next.as_deref());
-    let mut response = ask.respond(&app, &[], &answer);
+    let mut response = ask.respond(&app, &[], &answer, None);
     if !is_done {
         response.headers_mut().insert(RETRY_AFTER, ASK_AGAIN);
     }

@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::ask::{Ask, Page, Whose, json_answer};
-use crate::cursor;
+use crate::cursor::{self, CursorKey};
 use crate::params::{Day, Limit};
 use crate::period::BoardPeriod;
 use crate::problems::of_database;
@@ -125,33 +125,33 @@ impl From<&Board> for BoardInfo {
 )]
 pub async fn get_leaderboard(
     State(app): State<App>,
-    _caller: Caller,
+    caller: Caller,
     Path(metric): Path<String>,
     ask: Ask,
 ) -> Result<Response, Problem> {
     let load = || async {
         let asked: Parameters = ask.parameters()?;
         let board = board(&metric, asked.sport, asked.period, asked.date)?;
-        let list = format!("leaderboards {board:?}");
-        let after = asked.cursor.as_deref().map(|cursor| after(&list, cursor)).transpose()?;
+        let (key, list) = (app.cursor_key().await?, format!("leaderboards {board:?}"));
+        let after = asked.cursor.as_deref().map(|cursor| after(key, &list, cursor)).transpose()?;
         let stamp = app.cache.stamps().of_whole(READS);
         let limit = asked.limit.items();
         let mut rows =
             leaderboards::page(&app.read_models, &board, after, asked.limit.rows() + 1).await.map_err(of_database)?;
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let next = rows.last().filter(|_| more).map(|row| end_of(row).to_cursor(&list));
+        let next = rows.last().filter(|_| more).map(|row| end_of(row).to_cursor(key, &list));
         let link = ask.links(next.as_deref());
         let page = Page { items: places(board.metric, rows), next };
         let mut loaded = json_answer(stamp, &BoardPage { board: BoardInfo::from(&board), page })?;
         loaded.answer.link = link;
         Ok(loaded)
     };
-    ask.answer(&app, Whose::Everybodys, READS, load).await
+    ask.answer(&app, Whose::Everybodys(caller.athlete_id), READS, load).await
 }
 
-fn after(list: &str, cursor: &str) -> Result<After, Problem> {
-    let mut place = cursor::Place::from_cursor(list, cursor)?;
+fn after(key: &CursorKey, list: &str, cursor: &str) -> Result<After, Problem> {
+    let mut place = cursor::Place::from_cursor(key, list, cursor)?;
     Ok(After { score: place.number()?, scored_at: place.instant()?, athlete_id: place.id()? })
 }
 

@@ -1,7 +1,7 @@
 //! `GET /v1/me/measurements`: the caller's own measurements, newest day first, page by page.
 use axum::extract::State;
 use axum::response::Response;
-use chrono::{Days, NaiveDate};
+use chrono::NaiveDate;
 use fittrack_domain::measurement::MeasurementKind;
 use fittrack_runtime::auth::Caller;
 use fittrack_runtime::problem::Problem;
@@ -54,31 +54,31 @@ pub async fn list_measurements(State(app): State<App>, caller: Caller, ask: Ask)
     let me = caller.athlete_id;
     let load = || async {
         let asked: Parameters = ask.parameters()?;
+        let key = app.cursor_key().await?;
         let list = format!("measurements {me} {:?} {:?} {:?}", asked.kind, asked.from, asked.to);
         let filter = Filter {
             kind: asked.kind,
             from: asked.from.map(|day| day.0),
             to: asked.to.map(|day| day.0),
-            after: asked.cursor.as_deref().map(|cursor| after(Place::from_cursor(&list, cursor)?)).transpose()?,
+            after: asked.cursor.as_deref().map(|cursor| after(Place::from_cursor(key, &list, cursor)?)).transpose()?,
         };
         let stamp = app.stamp_of(ReadModel::Measurements, me);
         let rows =
             measurements::list(&app.read_models, me, filter, asked.limit.rows() + 1).await.map_err(of_database)?;
-        Page::of(rows, asked.limit.items(), |last| end_of(last).to_cursor(&list), Measurement::from).answer(&ask, stamp)
+        Page::of(rows, asked.limit.items(), |last| end_of(last).to_cursor(key, &list), Measurement::from)
+            .answer(&ask, stamp)
     };
     ask.answer(&app, Whose::Callers(me), &[ReadModel::Measurements], load).await
 }
 
-/// The day as its number since the common era began, the kind as its place among all.
+/// The day, and the kind as its place among all.
 fn end_of(row: &MeasurementRow) -> Place {
-    let days = row.measured_on.signed_duration_since(NaiveDate::MIN).num_days();
     let kind = MeasurementKind::ALL.iter().position(|kind| kind.as_str() == row.kind);
-    Place::default().number(days).number(kind.and_then(|place| i64::try_from(place).ok()).unwrap_or(0))
+    Place::default().day(row.measured_on).number(kind.and_then(|place| i64::try_from(place).ok()).unwrap_or(0))
 }
 
 fn after(mut place: Reader) -> Result<(NaiveDate, MeasurementKind), Problem> {
-    let (days, kind) = (place.number()?, place.number()?);
-    let day = u64::try_from(days).ok().and_then(|days| NaiveDate::MIN.checked_add_days(Days::new(days)));
+    let (day, kind) = (place.day()?, place.number()?);
     let kind = usize::try_from(kind).ok().and_then(|kind| MeasurementKind::ALL.get(kind).copied());
-    day.zip(kind).ok_or_else(crate::cursor::refused)
+    Ok((day, kind.ok_or_else(crate::cursor::refused)?))
 }

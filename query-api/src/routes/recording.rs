@@ -71,7 +71,7 @@ impl Serialize for Number {
 
 /// The recording of a workout
 ///
-/// 404 where there is no such workout for the caller, or it was logged by hand.
+/// 404 where there is no such workout for the caller, or it was logged by hand. Long ones take turns, as originals do.
 ///
 /// To anybody but its owner it begins with the first sample outside its owner's privacy zones and ends with the last: of the
 /// rest nothing is shown in any column, and time and distance count from the first sample shown. Of a track that never
@@ -104,7 +104,7 @@ pub async fn get_recording(
         let hidden = if row.athlete_id == me {
             Hidden::from_nobody()
         } else {
-            Hidden::from_others(&app, row.athlete_id).await?
+            Hidden::from_others(&app, me, row.athlete_id).await?
         };
         let _permit = app.blob_permit().await?;
         let blob = recordings::content(&app.recordings, &place.recording_sha256).await.map_err(of_database)?;
@@ -115,7 +115,7 @@ pub async fn get_recording(
         let recording = decoding.await.map_err(Problem::internal)?.map_err(Problem::internal)?;
         json_answer(stamp, &Samples::of(id, &recording, fields.as_deref(), asked.resolution))
     };
-    ask.answer(&app, Whose::Callers(me), READS, load).await
+    ask.answer_in_turn(&app, Whose::Callers(me), READS, load).await
 }
 
 impl Parameters {

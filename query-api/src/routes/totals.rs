@@ -33,7 +33,7 @@ struct Parameters {
     /// Of this sport only.
     #[param(schema_with = crate::queries::units::sport_schema)]
     sport: Option<Sport>,
-    /// How many periods, 1 to 1,000.
+    /// How many periods, 1 to 1,000: a calendar of one year, or nearly three, is one page.
     #[serde(default)]
     #[param(value_type = Option<u16>, minimum = 1, maximum = 1000, default = 400)]
     limit: Limit<400, 1000>,
@@ -61,22 +61,23 @@ pub async fn get_totals(State(app): State<App>, caller: Caller, ask: Ask) -> Res
     let me = caller.athlete_id;
     let load = || async {
         let asked: Parameters = ask.parameters()?;
+        let key = app.cursor_key().await?;
         let list = format!("totals {me} {:?} {:?} {:?} {:?}", asked.by, asked.from, asked.to, asked.sport);
         let before = match &asked.cursor {
             None => None,
-            Some(cursor) => Some(Place::from_cursor(&list, cursor)?.instant()?.date_naive()),
+            Some(cursor) => Some(Place::from_cursor(key, &list, cursor)?.day()?),
         };
         let (from, to) = (asked.from.map(|day| day.0), asked.to.map(|day| day.0));
         let span = Span { from, to, sport: asked.sport, before };
         let stamp = app.stamp_of(ReadModel::Totals, me);
         let rows = totals::totals(&app.read_models, me, asked.by, &span, asked.limit.rows() + 1).await;
         let periods = totals::periods(asked.by, asked.sport, &rows.map_err(of_database)?);
-        Page::of(periods, asked.limit.items(), |last| end_of(last).to_cursor(&list), |period| period)
+        Page::of(periods, asked.limit.items(), |last| end_of(last).to_cursor(key, &list), |period| period)
             .answer(&ask, stamp)
     };
     ask.answer(&app, Whose::Callers(me), &[ReadModel::Totals], load).await
 }
 
 fn end_of(period: &PeriodTotals) -> Place {
-    Place::default().instant(period.starts_on.and_time(chrono::NaiveTime::MIN).and_utc())
+    Place::default().day(period.starts_on)
 }

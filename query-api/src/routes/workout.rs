@@ -66,9 +66,9 @@ struct Recording {
     /// The form of the uploaded file.
     #[schema(schema_with = crate::queries::units::format_schema)]
     format: &'static str,
-    /// How many samples it has.
+    /// How many samples it has; its owner's alone, for its length would say how much of the way privacy zones hide.
     #[schema(example = 2731)]
-    samples: u32,
+    samples: Option<u32>,
     /// Which leg of a multisport file this is, from 0.
     leg: u32,
     /// Common to all workouts of one multisport file.
@@ -110,13 +110,14 @@ pub async fn get_workout(
         let read = || workouts::one(&app.read_models, id, me);
         let (stamp, row) = super::stamped_by_owner(&app, READS, me, read, |row: &WorkoutRow| row.athlete_id).await?;
         let row = row.ok_or_else(super::no_such_workout)?;
-        versioned_answer(stamp, row.item.version, &Workout::from(row))
+        versioned_answer(stamp, row.item.version, &Workout::seen_by(me, row))
     };
     ask.answer(&app, Whose::Callers(me), READS, load).await
 }
 
-impl From<WorkoutRow> for Workout {
-    fn from(row: WorkoutRow) -> Self {
+impl Workout {
+    fn seen_by(caller: Uuid, row: WorkoutRow) -> Self {
+        let is_own = row.athlete_id == caller;
         Self {
             item: row.item.into(),
             athlete_id: row.athlete_id,
@@ -124,7 +125,7 @@ impl From<WorkoutRow> for Workout {
             notes: row.notes,
             gear_id: row.gear_id,
             sets: row.sets.map(|sets| sets.0.into_iter().map(Set::from).collect()).unwrap_or_default(),
-            recording: row.recording.map(|recording| recording.0.into()),
+            recording: row.recording.map(|recording| Recording::shown(recording.0, is_own)),
             logged_at: row.logged_at,
             changed_at: row.changed_at,
         }
@@ -144,11 +145,11 @@ impl From<StrengthSet> for Set {
     }
 }
 
-impl From<RecordingRef> for Recording {
-    fn from(recording: RecordingRef) -> Self {
+impl Recording {
+    fn shown(recording: RecordingRef, is_own: bool) -> Self {
         Self {
             format: recording.format.as_str(),
-            samples: recording.samples,
+            samples: is_own.then_some(recording.samples),
             leg: recording.leg,
             session_id: recording.session_id,
             device: recording.device,

@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 
 use crate::app::App;
 use crate::ask::{Ask, Page, Whose};
-use crate::cursor::Place;
+use crate::cursor::{CursorKey, Place};
 use crate::params::{Bound, Limit, SearchText};
 use crate::problems::of_database;
 use crate::queries::workouts::{self, Filter, ItemRow, WorkoutItem};
@@ -61,11 +61,12 @@ pub async fn list_workouts(State(app): State<App>, caller: Caller, ask: Ask) -> 
     let me = caller.athlete_id;
     let load = || async {
         let asked: Parameters = ask.parameters()?;
-        let list = asked.list(me);
-        let filter = asked.filter(&list)?;
+        let (key, list) = (app.cursor_key().await?, asked.list(me));
+        let filter = asked.filter(key, &list)?;
         let stamp = app.stamp_of(ReadModel::Workouts, me);
         let rows = workouts::list(&app.read_models, me, &filter, asked.limit.rows() + 1).await.map_err(of_database)?;
-        Page::of(rows, asked.limit.items(), |last| end_of(last).to_cursor(&list), WorkoutItem::from).answer(&ask, stamp)
+        Page::of(rows, asked.limit.items(), |last| end_of(last).to_cursor(key, &list), WorkoutItem::from)
+            .answer(&ask, stamp)
     };
     ask.answer(&app, Whose::Callers(me), &[ReadModel::Workouts], load).await
 }
@@ -76,11 +77,11 @@ impl Parameters {
         format!("workouts {caller} {:?} {:?} {:?} {:?}", self.from, self.to, self.sport, self.text)
     }
 
-    fn filter(&self, list: &str) -> Result<Filter<'_>, Problem> {
+    fn filter(&self, key: &CursorKey, list: &str) -> Result<Filter<'_>, Problem> {
         let after = match &self.cursor {
             None => None,
             Some(cursor) => {
-                let mut place = Place::from_cursor(list, cursor)?;
+                let mut place = Place::from_cursor(key, list, cursor)?;
                 Some((place.instant()?, place.id()?))
             }
         };

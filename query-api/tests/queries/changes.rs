@@ -7,6 +7,7 @@ use fittrack_runtime::config::Secret;
 use fittrack_runtime::kafka::{self, TopicSpec};
 use fittrack_runtime::keys::SigningKey;
 use fittrack_runtime::pg::{self, PoolSettings};
+use fittrack_runtime::private::Readiness;
 use fittrack_schemas::topics;
 use query_api::app::App;
 use query_api::changes::follow;
@@ -71,10 +72,11 @@ async fn a_database_that_is_away_is_a_503_and_a_stop_is_heard_meanwhile() {
         pg::pool(&Secret::new("postgres://nobody@127.0.0.1:1/nothing"), settings).unwrap()
     };
     let app = App::new(verifier, nowhere("read models"), nowhere("recordings"), 1 << 20);
-    let readiness = fittrack_runtime::private::Readiness::new();
+    let readiness = Readiness::new();
     let (stop, check) = (CancellationToken::new(), readiness.check("read models"));
     let checkpoints = tokio::spawn(follow::checkpoints(Arc::clone(&app.changes), check.clone(), stop.clone()));
     let notices = tokio::spawn(follow::notices(Arc::clone(&app.changes), Some("127.0.0.1:1".into()), stop.clone()));
+    let cursor_key = tokio::spawn(follow::cursor_key(app.clone(), readiness.check("cursor key"), stop.clone()));
     let asked = query_api::queries::profiles::own(&app.read_models, uuid::Uuid::nil()).await;
     let problem = query_api::problems::of_database(asked.unwrap_err());
     assert_eq!(problem.status(), 503);
@@ -82,4 +84,24 @@ async fn a_database_that_is_away_is_a_503_and_a_stop_is_heard_meanwhile() {
     stop.cancel();
     checkpoints.await.unwrap().unwrap();
     notices.await.unwrap().unwrap();
+    cursor_key.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn until_the_key_of_cursors_is_made_lists_are_a_503_and_the_process_is_not_ready() {
+    let stage = Stage::new().await;
+    let anna = stage.athlete("Anna").await;
+    let (away, back) = ("ALTER TABLE cursor_key RENAME TO not_yet", "ALTER TABLE not_yet RENAME TO cursor_key");
+    sqlx::query(away).execute(&stage.read_models).await.unwrap();
+    let (readiness, stop) = (Readiness::new(), CancellationToken::new());
+    let check = readiness.check("cursor key");
+    let reading = tokio::spawn(follow::cursor_key(stage.app.clone(), check.clone(), stop));
+    let refused = stage.get("/v1/workouts", &anna).await;
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "1"));
+    assert_eq!(stage.get("/v1/me", &anna).await.status, 200, "what is no list needs none");
+    assert!(!check.is_ready());
+    sqlx::query(back).execute(&stage.read_models).await.unwrap();
+    reading.await.unwrap().unwrap();
+    assert!(check.is_ready());
+    assert_eq!(stage.get("/v1/workouts", &anna).await.status, 200);
 }

@@ -1,8 +1,14 @@
 //! Reading one's own writes with a token: woken by the notice, found in the checkpoints, or refused in time.
 use std::sync::Arc;
+use std::time::Duration;
 
+use fittrack_runtime::problem::Problem;
 use fittrack_schemas::consistency::ConsistencyToken;
+use query_api::freshness::Waits;
+use query_api::read_model::ReadModel;
 use serde_json::json;
+use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::stage::{Stage, Workout, eventually, notice};
 
@@ -59,6 +65,55 @@ async fn a_token_that_is_not_reached_is_a_503_that_says_how_far_it_is() {
     assert_eq!(stage.get_with("/v1/me", &anna, &[("consistency-token", &token)]).await.status, 200);
 }
 
+/// Waits of these athletes for a token that only a notice of the test's meets.
+fn waiting(stage: &Stage, waits: &Arc<Waits>, athletes: impl Iterator<Item = Uuid>) -> JoinSet<Result<(), Problem>> {
+    let mut waiting = JoinSet::new();
+    for athlete in athletes {
+        let (app, waits) = (stage.app.clone(), Arc::clone(waits));
+        waiting.spawn(async move {
+            waits.until(athlete, &ConsistencyToken::of(4, 10), &[ReadModel::Workouts], &app.changes).await
+        });
+    }
+    waiting
+}
+
+#[tokio::test]
+async fn one_athletes_waits_leave_room_for_those_of_others() {
+    let stage = Stage::new().await;
+    let (anna, ben) = (Uuid::now_v7(), Uuid::now_v7());
+    let waits = Arc::new(Waits::new(100, Duration::from_secs(60)));
+    let mut of_anna = waiting(&stage, &waits, std::iter::repeat_n(anna, 200));
+    // All but a few are told at once that it is not there yet.
+    for _ in 0..200 - 16 {
+        let refused = of_anna.join_next().await.unwrap().unwrap().unwrap_err();
+        assert_eq!((refused.status().as_u16(), refused.kind().slug), (503, "not-caught-up"));
+    }
+    let mut of_ben = waiting(&stage, &waits, std::iter::repeat_n(ben, 16));
+    tokio::task::yield_now().await;
+    assert!(of_ben.try_join_next().is_none(), "there is room for his");
+    stage.notify(&notice("workouts", 4, 10, &[]));
+    for mut waited in [of_anna, of_ben] {
+        assert_eq!(waited.len(), 16);
+        while let Some(outcome) = waited.join_next().await {
+            outcome.unwrap().unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn while_a_projector_stands_still_no_more_wait_than_there_is_room_for() {
+    let stage = Stage::new().await;
+    let waits = Arc::new(Waits::new(50, Duration::from_secs(1)));
+    // Twice: whoever has waited leaves the place to others.
+    for _ in 0..2 {
+        let waited = waiting(&stage, &waits, (0..300).map(|_| Uuid::now_v7())).join_all().await;
+        let of_kind = |kind: &str| {
+            waited.iter().filter(|outcome| outcome.as_ref().is_err_and(|problem| problem.kind().slug == kind)).count()
+        };
+        assert_eq!((of_kind("not-caught-up"), of_kind("unavailable")), (50, 250));
+    }
+}
+
 #[tokio::test]
 async fn a_token_nobody_gave_out_is_refused() {
     let stage = Stage::new().await;
@@ -77,7 +132,7 @@ async fn freshness_follows_the_slowest_read_model_used() {
     let update =
         "UPDATE checkpoints SET as_of = now() - interval '1 minute' WHERE worker = 'profiles.v1' AND partition = 7";
     sqlx::query(update).execute(&stage.read_models).await.unwrap();
-    stage.app.changes.read_checkpoints(std::time::Duration::ZERO).await.unwrap();
+    stage.app.changes.read_checkpoints(Duration::ZERO).await.unwrap();
     let behind = |reply: crate::stage::Reply| reply.header("freshness").parse::<u64>().unwrap();
     for path in ["/v1/me", "/v1/leaderboards/distance_m"] {
         assert!(behind(stage.get(path, &anna).await) >= 60_000, "{path}");
@@ -90,11 +145,11 @@ async fn a_read_model_that_was_put_back_is_believed() {
     let stage = Stage::new().await;
     let anna = stage.athlete("Anna").await;
     stage.checkpoint("workouts", 4, 20).await;
-    stage.app.changes.read_checkpoints(std::time::Duration::ZERO).await.unwrap();
+    stage.app.changes.read_checkpoints(Duration::ZERO).await.unwrap();
     stage.checkpoint("workouts", 4, 3).await;
-    let (app, model) = (stage.app.clone(), query_api::read_model::ReadModel::Workouts);
+    let (app, model) = (stage.app.clone(), ReadModel::Workouts);
     eventually("the older state is known", || async {
-        app.changes.read_checkpoints(std::time::Duration::ZERO).await.unwrap();
+        app.changes.read_checkpoints(Duration::ZERO).await.unwrap();
         app.changes.progress().applied(model, 4) == 3
     })
     .await;

@@ -44,6 +44,7 @@ async fn an_import_says_what_became_of_its_files_page_by_page() {
     let id = import(&stage, &anna, "succeeded").await;
     let reply = stage.get(&format!("/v1/imports/{id}?limit=3"), &anna).await;
     assert_eq!((reply.status.as_u16(), reply.header("retry-after")), (200, ""));
+    assert_eq!(reply.header("freshness"), "0", "it is read where it is written");
     let said = reply.json();
     assert_eq!((&said["state"], &said["file_count"]), (&json!("succeeded"), &json!(5)));
     assert_eq!([&said["stored_count"], &said["duplicate_count"], &said["refused_count"]], [2, 1, 1]);

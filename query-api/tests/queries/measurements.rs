@@ -1,7 +1,7 @@
 //! The list of measurements: newest day first, page by page, filtered, and its owner's alone.
 use serde_json::json;
 
-use crate::stage::{Athlete, Stage};
+use crate::stage::{Athlete, Stage, notice};
 
 async fn measured(stage: &Stage, athlete: &Athlete, kind: &str, day: &str, thousandths: i64) {
     let insert = "INSERT INTO measurements_v1.measurements (athlete_id, kind, measured_on, version, value_thousandths, recorded_at)
@@ -38,6 +38,36 @@ async fn a_walk_meets_each_of_ones_own_once_newest_day_first() {
         .collect();
     assert_eq!(keys, expected);
     assert_eq!(walked[0]["value"], json!(71.25));
+}
+
+#[tokio::test]
+async fn a_walk_while_measurements_come_repeats_none_and_leaves_none_out() {
+    let stage = Stage::new().await;
+    let anna = stage.athlete("Anna").await;
+    let mut there_before = Vec::new();
+    for day in (10..20).rev().map(|day| format!("2026-10-{day}")) {
+        for kind in ["max_heart_rate_bpm", "mass_kg"] {
+            measured(&stage, &anna, kind, &day, 71_250).await;
+            there_before.push((json!(day), json!(kind)));
+        }
+    }
+    let mut path = "/v1/me/measurements?limit=3".to_owned();
+    let mut walked = Vec::new();
+    for page in 1.. {
+        let reply = stage.get(&path, &anna).await;
+        let items = reply.json()["items"].as_array().unwrap().clone();
+        walked.extend(items.iter().map(|one| (one["measured_on"].clone(), one["kind"].clone())));
+        // One of today and one of long ago; each changes the pages already read.
+        for month in ["2026-11", "2026-09"] {
+            measured(&stage, &anna, "mass_kg", &format!("{month}-{page:02}"), 71_000).await;
+        }
+        stage.notify(&notice("measurements", 3, page, &[anna.id]));
+        let Some(cursor) = reply.json()["next"].as_str().map(str::to_owned) else { break };
+        path = format!("/v1/me/measurements?limit=3&cursor={cursor}");
+        assert!(page < 28, "the walk does not end");
+    }
+    walked.retain(|key| there_before.contains(key));
+    assert_eq!(walked, there_before);
 }
 
 #[tokio::test]

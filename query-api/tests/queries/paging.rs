@@ -1,7 +1,13 @@
 //! The list of workouts, page by page and filtered.
 use std::collections::HashSet;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, NaiveDate, Utc};
+use query_api::cursor::{CursorKey, Place};
 use serde_json::json;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::stage::{Stage, Workout, notice};
 
@@ -91,4 +97,78 @@ async fn filters_are_days_instants_sport_and_text() {
         let expected: Vec<_> = expected.iter().map(|id| json!(id)).collect();
         assert_eq!(reply.items("id"), expected, "{query}");
     }
+}
+
+/// Each list's path, what its cursors belong to, and a place on it with this day or the beginning of it.
+fn lists(anna: Uuid, day: NaiveDate, instant: DateTime<Utc>) -> [(&'static str, String, Place); 4] {
+    let place = Place::default;
+    [
+        ("/v1/workouts?", format!("workouts {anna} None None None None"), place().instant(instant).id(anna)),
+        ("/v1/me/measurements?", format!("measurements {anna} None None None"), place().day(day).number(0)),
+        ("/v1/me/analytics/totals?by=day&", format!("totals {anna} Day None None None"), place().day(day)),
+        (
+            "/v1/leaderboards/distance_m?period=all&",
+            "leaderboards Board { metric: DistanceM, period: All, starts_on: 1970-01-01, sport: \"all\" }".to_owned(),
+            place().number(1).instant(instant).id(anna),
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn a_cursor_nobody_was_given_is_refused_by_every_list() {
+    let stage = Stage::new().await;
+    let anna = stage.athlete("Anna").await;
+    let (day, instant) = ("2026-11-24".parse().unwrap(), "2026-11-24T06:00:00Z".parse().unwrap());
+    let key = stage.app.cursor_key().await.unwrap();
+    for (path, list, place) in lists(anna.id, day, instant) {
+        let given = place.to_cursor(key, &list);
+        assert_eq!(stage.get(&format!("{path}cursor={given}"), &anna).await.status, 200, "{path}");
+        let bytes = URL_SAFE_NO_PAD.decode(&given).unwrap();
+        let place_bytes = &bytes[17..];
+        // The checksum of the first form, and of the same kind in this one.
+        let sum = |form: u8| {
+            let digest =
+                Sha256::new().chain_update([form]).chain_update(&list).chain_update([0]).chain_update(place_bytes);
+            digest.finalize()
+        };
+        let first_form = [&[1][..], &sum(1)[..8], place_bytes].concat();
+        let unsigned = [&[2][..], &sum(2)[..16], place_bytes].concat();
+        let mut moved = bytes.clone();
+        *moved.last_mut().unwrap() ^= 1;
+        let mut forged: Vec<String> = [first_form, unsigned, moved].map(|bytes| URL_SAFE_NO_PAD.encode(bytes)).into();
+        forged.push(place.to_cursor(&CursorKey::new([0; 32]), &list));
+        forged.push(place.to_cursor(key, "another list"));
+        for cursor in forged {
+            let reply = stage.get(&format!("{path}cursor={cursor}"), &anna).await;
+            assert_eq!(reply.status, 400, "{path}cursor={cursor}");
+            assert!(reply.json()["detail"].as_str().unwrap().contains("no cursor of this list"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_place_outside_every_calendar_is_refused_even_where_it_is_signed() {
+    let stage = Stage::new().await;
+    let anna = stage.athlete("Anna").await;
+    let key = stage.app.cursor_key().await.unwrap();
+    for (day, instant) in [(NaiveDate::MIN, DateTime::<Utc>::MIN_UTC), (NaiveDate::MAX, DateTime::<Utc>::MAX_UTC)] {
+        for (path, list, place) in lists(anna.id, day, instant) {
+            let reply = stage.get(&format!("{path}cursor={}", place.to_cursor(key, &list)), &anna).await;
+            assert_eq!(reply.status, 400, "{path} {day}: {:?}", reply.body);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_replica_takes_the_cursors_of_the_others() {
+    let stage = Stage::new().await;
+    let anna = stage.athlete("Anna").await;
+    for day in 1..4 {
+        stage.workout(&anna, Workout::at(&format!("2026-11-0{day}T06:00:00Z"))).await;
+    }
+    let first = stage.get("/v1/workouts?limit=1", &anna).await.json();
+    let path = format!("/v1/workouts?limit=1&cursor={}", first["next"].as_str().unwrap());
+    let here = stage.get(&path, &anna).await;
+    let there = stage.replica().get(&path, &anna).await;
+    assert_eq!((there.status.as_u16(), there.items("id")), (200, here.items("id")));
 }

@@ -99,6 +99,10 @@ async fn both_ends_within_a_zone_show_to_their_athlete_alone() {
     // Nor does a column without positions say how long the hidden way was.
     let beats = stage.get(&format!("{path}/recording?fields=heart_rate_bpm"), &ben).await.json();
     assert!(beats["sample_count"].as_u64().unwrap() < u64::from(SAMPLES) - 2 * 50);
+    // Nor does the workout.
+    let count = |reply: Reply| reply.json()["recording"]["samples"].clone();
+    assert_eq!(count(stage.get(&path, &anna).await), SAMPLES);
+    assert_eq!(count(stage.get(&path, &ben).await), Value::Null);
     for part in ["/original", ""] {
         let reply = stage.get(&format!("{path}{part}"), &ben).await;
         let text = String::from_utf8_lossy(&reply.body).into_owned();
@@ -110,7 +114,9 @@ async fn both_ends_within_a_zone_show_to_their_athlete_alone() {
 async fn a_track_that_never_leaves_shows_no_sample_and_one_without_positions_all() {
     let stage = Stage::with_recordings().await;
     let (anna, ben) = (stage.athlete("Anna").await, stage.athlete("Ben").await);
-    set_zones(&stage, &anna, &json!([zone_at(HOME, 2_000)])).await;
+    // The whole way is within the zone, wherever within the hidden circle that is.
+    let midway = (HOME.0 + f64::from(SAMPLES) / 4.0 * STEP_DEG, HOME.1);
+    set_zones(&stage, &anna, &json!([zone_at(midway, 2_000)])).await;
     let path = recorded(&stage, &anna, &there_and_back()).await;
     let inside = stage.get(&format!("{path}/recording"), &ben).await;
     assert_eq!((inside.status.as_u16(), &inside.json()["samples"]), (200, &json!({"elapsed_s": []})));

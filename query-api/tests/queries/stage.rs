@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::response::Response;
 use chrono::{DateTime, NaiveDate, Utc};
 use fittrack_runtime::auth::{AccessClaims, JwksSource, Verifier};
 use fittrack_runtime::clock;
@@ -35,6 +36,7 @@ pub struct Stage {
     /// The recordings, as their owner.
     pub recordings: PgPool,
     key: SigningKey,
+    urls: (Secret, Secret),
 }
 
 /// Somebody with a token.
@@ -114,18 +116,28 @@ impl Stage {
     }
 
     async fn over(read_models: &Secret, recordings: &Secret) -> Self {
-        let reader = |url| pg::pool(url, PoolSettings::new("query-test").option("role", "fittrack_query")).unwrap();
         let key = SigningKey::from_pem(&SigningKey::generate_pem().unwrap()).unwrap();
-        let verifier = Verifier::new(JwksSource::Keys(key.jwk_set()), ISSUER, AUDIENCE).unwrap();
-        let app = App::new(verifier, reader(read_models), reader(recordings), 8 << 20);
-        let edge = routes::edge(&app, EdgeSettings::default());
-        let router = ReadyFirst::new(app.clone(), edge.clone(), routes::router(app.clone(), &edge));
-        let stage = Self { app, router, read_models: owner(read_models), recordings: owner(recordings), key };
+        let stage = Self::served(key, read_models, recordings);
         let seeded = "INSERT INTO checkpoints (worker, partition, position, as_of)
                       SELECT worker, partition, 0, now() FROM read_models, generate_series(0, 31) AS partition";
         stage.read_models.execute(seeded).await.unwrap();
         stage.app.changes.read_checkpoints(Duration::ZERO).await.unwrap();
         stage
+    }
+
+    fn served(key: SigningKey, read_models: &Secret, recordings: &Secret) -> Self {
+        let reader = |url| pg::pool(url, PoolSettings::new("query-test").option("role", "fittrack_query")).unwrap();
+        let verifier = Verifier::new(JwksSource::Keys(key.jwk_set()), ISSUER, AUDIENCE).unwrap();
+        let app = App::new(verifier, reader(read_models), reader(recordings), 8 << 20);
+        let edge = routes::edge(&app, EdgeSettings::default());
+        let router = ReadyFirst::new(app.clone(), edge.clone(), routes::router(app.clone(), &edge));
+        let urls = (read_models.clone(), recordings.clone());
+        Self { app, router, read_models: owner(read_models), recordings: owner(recordings), key, urls }
+    }
+
+    /// Another process over the same databases, which takes the same tokens.
+    pub fn replica(&self) -> Self {
+        Self::served(self.key.clone(), &self.urls.0, &self.urls.1)
     }
 
     /// Somebody who has signed up.
@@ -217,6 +229,17 @@ impl Stage {
     }
 
     pub async fn send(&self, method: Method, path: &str, caller: Option<&Athlete>, headers: &[(&str, &str)]) -> Reply {
+        read(self.open(method, path, caller, headers).await).await
+    }
+
+    /// An answer of which nothing was read yet.
+    pub async fn open(
+        &self,
+        method: Method,
+        path: &str,
+        caller: Option<&Athlete>,
+        headers: &[(&str, &str)],
+    ) -> Response {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(caller) = caller {
             request = request.header("authorization", format!("Bearer {}", caller.token));
@@ -224,11 +247,15 @@ impl Stage {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
-        Reply { status, headers, body }
+        self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
     }
+}
+
+/// The whole of an answer.
+pub async fn read(response: Response) -> Reply {
+    let (status, headers) = (response.status(), response.headers().clone());
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    Reply { status, headers, body }
 }
 
 /// The notice of a commit that changed one owner's rows.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Multipart, Request, multipart::MultipartError},
+    extract::{FromRequest, FromRequestParts, Request},
     http::{HeaderName, HeaderValue},
 };
 use bytes::{Bytes, BytesMut};
@@ -13,11 +13,13 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
-use super::import::ImportQuery;
+use super::{
+    form::{Form, of_form},
+    import::ImportQuery,
+};
 use crate::{
     app::App,
     imports::zip::receive::{Accepted, Arriving, NotReceived},
-    jobs::MAX_ZIP_BYTES,
     routes::{
         command::{fingerprint, keyed_command, route},
         problems::{self, FILE_REFUSED, RETRY_AFTER},
@@ -26,10 +28,10 @@ use crate::{
 
 /// The longest file, in bytes.
 const MAX_BYTES: usize = 25 * 1024 * 1024;
-/// The longest form: a zip and what is around it.
-const MAX_FORM_BYTES: u64 = MAX_ZIP_BYTES + 64 * 1024;
 /// How long an upload may take to arrive.
 const READ: Duration = Duration::from_secs(60);
+/// How long what stands before or after the file in a form may take.
+const READ_AROUND: Duration = Duration::from_secs(15);
 /// How a zip archive begins.
 const ZIP: &[u8] = b"PK\x03\x04";
 /// How one begins that has nothing in it.
@@ -108,25 +110,21 @@ struct Upload {
 
 impl Upload {
     /// The file of a form with exactly one part.
-    async fn only_part(self, app: &App, mut request: Request) -> Result<Uploaded, Problem> {
-        DefaultBodyLimit::max(usize::try_from(MAX_FORM_BYTES).unwrap_or(usize::MAX)).apply(&mut request);
-        let mut form = Multipart::from_request(request, app)
-            .await
-            .map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
-        let part = form.next_field().await.map_err(of_form)?;
-        let part = part.ok_or_else(|| Problem::bad_request("the form has no part; send the file as its only one"))?;
+    async fn only_part(self, app: &App, request: Request) -> Result<Uploaded, Problem> {
+        let mut form = Form::of(request).await?;
+        let part = in_time(READ_AROUND, form.file()).await?;
         let named = part.content_type().map(|value| value.split(';').next().unwrap_or_default().trim().to_lowercase());
         // Apps name all sorts of types in forms; what the file itself says decides where the name says nothing.
         let declared =
             named.as_deref().and_then(|named| Declared::by(Some(named)).ok()).unwrap_or(Declared::LookInside);
         let uploaded = self.take(app, declared, part.map_err(of_form)).await?;
-        if form.next_field().await.map_err(of_form)?.is_none() {
-            return Ok(uploaded);
+        if let Err(refusal) = in_time(READ_AROUND, form.end()).await {
+            if let Uploaded::Zip(ZipUpload { accepted: Accepted { import_id, is_replayed: false } }) = uploaded {
+                app.zip_imports.cancel(import_id).await.map_err(problems::of_database)?;
+            }
+            return Err(refusal);
         }
-        if let Uploaded::Zip(ZipUpload { accepted }) = uploaded {
-            app.zip_imports.cancel(accepted.import_id).await.map_err(problems::of_database)?;
-        }
-        Err(Problem::bad_request("the form has more than one part; send one file at a time"))
+        Ok(uploaded)
     }
 
     /// A zip goes to the database as it comes; any other file into memory.
@@ -137,7 +135,7 @@ impl Upload {
         frames: impl Stream<Item = Result<Bytes, Problem>> + Unpin,
     ) -> Result<Uploaded, Problem> {
         let mut frames = frames;
-        let first = in_time(beginning(&mut frames)).await?;
+        let first = in_time(READ, beginning(&mut frames)).await?;
         let frames = stream::iter([Ok(first.clone())]).chain(frames);
         match declared {
             Declared::Zip => self.zip(app, frames).await,
@@ -172,7 +170,7 @@ impl Upload {
         frames: impl Stream<Item = Result<Bytes, Problem>> + Unpin,
     ) -> Result<Uploaded, Problem> {
         let turn = Arc::clone(&app.uploads).try_acquire_owned().map_err(|_| busy())?;
-        let file = in_time(whole(frames)).await?;
+        let file = in_time(READ, whole(frames)).await?;
         let format = declared.format(&file)?;
         let fingerprint = fingerprint(format.as_str(), &self.target, &axum::http::HeaderMap::new(), &file);
         let Self { athlete_id, keyed, said, .. } = self;
@@ -240,17 +238,9 @@ fn is_zip(file: &[u8]) -> bool {
     file.starts_with(ZIP) || file.starts_with(EMPTY_ZIP)
 }
 
-async fn in_time<T>(reading: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
-    let late = |_| Problem::bad_request(format!("the body did not arrive within {} s", READ.as_secs()));
-    tokio::time::timeout(READ, reading).await.map_err(late)?
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "fits map_err")]
-fn of_form(error: MultipartError) -> Problem {
-    match error.status().as_u16() {
-        413 => Problem::payload_too_large("the file is longer than is taken in"),
-        _ => Problem::bad_request("the form cannot be read; it broke off or is not multipart/form-data"),
-    }
+async fn in_time<T>(limit: Duration, reading: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    let late = |_| Problem::bad_request(format!("the body did not arrive within {} s", limit.as_secs()));
+    tokio::time::timeout(limit, reading).await.map_err(late)?
 }
 
 fn busy() -> Problem {

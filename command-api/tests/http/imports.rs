@@ -180,6 +180,25 @@ fn unfinished(world: &World, athlete: &Client, media_type: &str, so_far: Vec<u8>
 }
 
 #[tokio::test]
+async fn an_athlete_whose_files_never_end_keeps_nobody_else_waiting() {
+    let world = World::new().await;
+    let (ann, bob) = (world.athlete("ann").await, world.athlete("bob").await);
+    // More than there are turns in all.
+    let unfinished: Vec<_> = (0..20).map(|_| unfinished(&world, &ann, GPX, b"<gpx>".to_vec())).collect();
+    let refused = || unfinished.iter().filter(|one| one.is_finished()).count();
+    eventually("all but two are refused", async || refused() == unfinished.len() - 2).await;
+    only(&bob.imports(FIT, file(&ride(), Format::Fit)).await);
+    for one in unfinished {
+        one.abort();
+        if let Ok(response) = one.await {
+            assert_eq!(response.status(), 429);
+            assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+        }
+    }
+    only(&ann.imports(FIT, file(&ride(), Format::Fit)).await);
+}
+
+#[tokio::test]
 async fn a_form_that_falls_silent_around_its_file_is_not_waited_for() {
     let world = World::new().await;
     let (ann, multipart) = (world.athlete("ann").await, "multipart/form-data; boundary=xyz");

@@ -1,6 +1,6 @@
 //! An uploaded file out of a request: the body itself, or the one part of a form. Who sends it and how many are being read
 //! at once are checked before the first byte is. One file is read into memory, a zip into the database.
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
@@ -10,7 +10,6 @@ use bytes::{Bytes, BytesMut};
 use fittrack_domain::{ids::AthleteId, recording::Format, values::Visibility};
 use fittrack_runtime::{auth::Caller, json::media_type, problem::Problem};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
-use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::{
@@ -20,6 +19,7 @@ use super::{
 use crate::{
     app::App,
     imports::zip::receive::{Accepted, Arriving, NotReceived},
+    jobs::turns::{NoShare, Share},
     routes::{
         command::{fingerprint, keyed_command, route},
         problems::{self, FILE_REFUSED, RETRY_AFTER},
@@ -56,7 +56,7 @@ pub struct FileUpload {
     /// Identifies the request: the file, its form and the query; not how it was wrapped.
     pub fingerprint: String,
     /// Held while the file is in memory.
-    pub turn: OwnedSemaphorePermit,
+    pub turn: Share,
 }
 
 /// A zip from a signed-in athlete, received and waiting for its turn.
@@ -169,7 +169,7 @@ impl Upload {
         declared: &Declared,
         frames: impl Stream<Item = Result<Bytes, Problem>> + Unpin,
     ) -> Result<Uploaded, Problem> {
-        let turn = Arc::clone(&app.uploads).try_acquire_owned().map_err(|_| busy())?;
+        let turn = app.uploads.take(self.athlete_id.0).await.map_err(no_turn)?;
         let file = in_time(READ, whole(frames)).await?;
         let format = declared.format(&file)?;
         let fingerprint = fingerprint(format.as_str(), &self.target, &axum::http::HeaderMap::new(), &file);
@@ -241,6 +241,16 @@ fn is_zip(file: &[u8]) -> bool {
 async fn in_time<T>(limit: Duration, reading: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
     let late = |_| Problem::bad_request(format!("the body did not arrive within {} s", limit.as_secs()));
     tokio::time::timeout(limit, reading).await.map_err(late)?
+}
+
+fn no_turn(reason: NoShare) -> Problem {
+    match reason {
+        NoShare::OfAll => busy(),
+        NoShare::OfAthlete => Problem::too_many_requests(
+            "as many files of yours as may be are being taken in; send this one after them",
+            RETRY_AFTER,
+        ),
+    }
 }
 
 fn busy() -> Problem {

@@ -5,34 +5,31 @@ use std::collections::HashMap;
 
 use axum::http::Method;
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::openapi::OpenApi;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::path::{Operation, PathItem, Paths};
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, ResponseBuilder};
 
 use super::Class;
-use crate::problem::{PROBLEM_JSON, ProblemDocument};
+use crate::edge::answers;
 
 /// The member of an operation that names its class.
 pub const CLASS_EXTENSION: &str = "x-rate-limit-class";
 
-/// Puts routes (as `utoipa_axum::routes!` makes them) into a class, and says so in their description.
+/// Puts routes (as `utoipa_axum::routes!` makes them) into a class, and says so in their description, with what else the edge
+/// may answer them.
 pub fn limited<S, R>(class: Class, (schemas, mut paths, router): (S, Paths, R)) -> (S, Paths, R) {
-    for operation in paths.paths.values_mut().flat_map(operations_mut) {
+    for (method, operation) in paths.paths.values_mut().flat_map(operations_mut) {
         let extension = Extensions::from_iter([(CLASS_EXTENSION, class.as_str())]);
         match &mut operation.extensions {
             Some(extensions) => extensions.merge(extension),
             none => *none = Some(extension),
         }
-        let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(ProblemDocument::name()))).build();
-        let refused = ResponseBuilder::new()
-            .description(format!(
-                "`quota-exceeded`: the allowance `{}` is used up; see `Retry-After` and `RateLimit`",
-                class.as_str()
-            ))
-            .content(PROBLEM_JSON, content)
-            .build();
+        let refused = answers::problem(format!(
+            "`quota-exceeded`: the allowance `{}` is used up; see `Retry-After` and `RateLimit`",
+            class.as_str()
+        ));
         operation.responses.responses.insert("429".to_owned(), refused.into());
+        answers::describe(&method, operation);
     }
     (schemas, paths, router)
 }
@@ -77,8 +74,15 @@ fn operations(item: &PathItem) -> impl Iterator<Item = (Method, &Operation)> {
     all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_ref()?)))
 }
 
-fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    [&mut item.get, &mut item.put, &mut item.post, &mut item.delete, &mut item.patch].into_iter().flatten()
+fn operations_mut(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
+    let all = [
+        (Method::GET, &mut item.get),
+        (Method::PUT, &mut item.put),
+        (Method::POST, &mut item.post),
+        (Method::DELETE, &mut item.delete),
+        (Method::PATCH, &mut item.patch),
+    ];
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
 #[cfg(test)]
@@ -99,7 +103,9 @@ mod tests {
             OpenApiBuilder::new().info(InfoBuilder::new().title("t").version("1").build()).paths(paths).build();
         let written = serde_json::to_value(&document).unwrap();
         assert_eq!(written["paths"]["/exports/{id}"]["get"][CLASS_EXTENSION], "export");
-        assert!(written["paths"]["/exports/{id}"]["get"]["responses"]["429"].is_object());
+        for status in ["406", "414", "429", "500", "504"] {
+            assert!(written["paths"]["/exports/{id}"]["get"]["responses"][status].is_object(), "{status}");
+        }
         let classes = RouteClasses::of(&document);
         for (route, method, class) in [
             ("/exports/{id}", Method::GET, Class::Export),

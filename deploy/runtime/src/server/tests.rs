@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 
+mod commands;
 mod connections;
 mod origins;
 mod quotas;

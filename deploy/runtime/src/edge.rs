@@ -32,7 +32,7 @@ use crate::http_metrics::HttpMetrics;
 use crate::linger::Rest;
 use crate::negotiation::Accept;
 use crate::problem::{CATALOGUE, Kind, PROBLEM_JSON, Problem, ProblemCause, kinds};
-use crate::rate_limit::{Allowance, Asker, Limiter, RouteClasses};
+use crate::rate_limit::{Allowance, Asker, Class, Limiter, RouteClasses};
 use crate::shutdown::Tasks;
 use crate::telemetry::panic_message;
 use crate::trace::{self, Instance, RequestContext, TraceContext};
@@ -120,7 +120,8 @@ impl Edge {
         answer: impl FnOnce() -> Response,
     ) -> Option<Response> {
         let (method, headers) = (request.method(), request.headers());
-        let allowance = self.0.allowance(route, method, Some(Asker::Athlete(athlete)), started);
+        let class = self.0.classes.counting(route, method).class;
+        let allowance = self.0.allowance(class, Some(Asker::Athlete(athlete)), started);
         if allowance.as_ref().is_some_and(Allowance::is_refused) {
             return None;
         }
@@ -233,9 +234,11 @@ impl Seen {
     /// What the caller may still ask; nothing where nothing is counted, or nobody is there to count for.
     fn allowance(&self, headers: &HeaderMap, client: Option<ClientAddress>, now: Instant) -> Option<Allowance> {
         self.edge.limiter.as_ref()?;
-        let known = self.edge.verifier.as_ref().and_then(|verifier| verifier.remembered(headers));
+        let counting = self.edge.classes.counting(self.route(), &self.method);
+        let verifier = self.edge.verifier.as_ref().filter(|_| !counting.by_address);
+        let known = verifier.and_then(|verifier| verifier.remembered(headers));
         let asker = known.map(|caller| Asker::Athlete(caller.athlete_id)).or(client.map(Asker::Address));
-        self.edge.allowance(self.route(), &self.method, asker, now)
+        self.edge.allowance(counting.class, asker, now)
     }
 
     /// Why the request is not served at all.
@@ -303,8 +306,8 @@ impl Parts {
         Some(client)
     }
 
-    fn allowance(&self, route: &str, method: &Method, asker: Option<Asker>, now: Instant) -> Option<Allowance> {
-        self.limiter.as_ref()?.take(self.classes.class_of(route, method), asker?, now)
+    fn allowance(&self, class: Class, asker: Option<Asker>, now: Instant) -> Option<Allowance> {
+        self.limiter.as_ref()?.take(class, asker?, now)
     }
 
     /// Headers on every answer, one line in the log, one count in the metrics.

@@ -18,7 +18,7 @@ pub const RATE_LIMITS: Setting = Setting::with_default(
     "FITTRACK_RATE_LIMITS",
     "auth=10/1m,write=10/1s:50,read=50/1s:250,export=5/1h",
     "requests of one athlete by class of route, as quota/window:burst, in each process; an unknown caller's address has ten times \
-     as much, except of auth; `off` counts nothing",
+     as much; of auth every address has as much, whoever asks from there; `off` counts nothing",
     "write=20/1s:100",
 );
 /// The pages of other origins.

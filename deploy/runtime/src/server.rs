@@ -2,6 +2,8 @@
 //! `public_layers` wraps a service's router once; `serve` runs it until its token is cancelled.
 //!
 //! It speaks HTTP/1.1 alone, and asks for no upgrade: a proxy in front may offer clients HTTP/2 and has to bound its streams.
+//! What never becomes a request (no HTTP, a head that is too long) is answered by hyper itself, 400 or 431 without a body or our
+//! headers: it lets nobody have a say in that.
 
 use std::convert::Infallible;
 use std::io;

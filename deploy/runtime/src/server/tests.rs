@@ -8,6 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 
+mod boundaries;
 mod commands;
 mod connections;
 mod origins;

@@ -14,7 +14,6 @@ use fittrack_runtime::{
     shutdown::Tasks,
 };
 use sqlx::PgPool;
-use tokio::sync::Semaphore;
 
 use crate::{
     dispatch::Dispatcher,
@@ -24,6 +23,7 @@ use crate::{
         sessions::Sessions, sign_in::SignIn, throttle::Throttle, tokens::Tokens,
     },
     imports::{Importer, zip::ZipImports},
+    jobs::turns::Shares,
     routes::{
         idempotency::Running,
         problems::{self, RETRY_AFTER},
@@ -32,6 +32,8 @@ use crate::{
 
 /// How many uploaded files are in memory at once, up to 25 MiB each.
 const UPLOADS_AT_ONCE: usize = 16;
+/// How many of them may be one athlete's.
+const UPLOADS_OF_ATHLETE: usize = 2;
 
 /// What the routes need. Cheap to clone.
 #[derive(Clone)]
@@ -68,7 +70,7 @@ pub struct Parts {
     /// The commands under way here.
     pub running: Running,
     /// Turns for uploads.
-    pub uploads: Arc<Semaphore>,
+    pub uploads: Shares,
     /// Runs what must not stop when its client does.
     pub tasks: Tasks,
     /// Closed until the event store is known to be the one we think it is.
@@ -133,7 +135,7 @@ impl App {
             passwords,
             tokens,
             running: Running::default(),
-            uploads: Arc::new(Semaphore::new(UPLOADS_AT_ONCE)),
+            uploads: Shares::new(UPLOADS_AT_ONCE, UPLOADS_OF_ATHLETE),
             tasks,
             gate,
             throttle,

@@ -60,7 +60,7 @@ fn table() -> OpenApiRouter<App> {
 
 /// What stands around the routes.
 pub fn edge(app: &App, settings: EdgeSettings) -> Edge {
-    Edge::new(settings, &openapi(), app.verifier.clone())
+    Edge::new(settings, &openapi(), app.verifier.clone(), app.tasks.clone())
 }
 
 /// The routes behind their edge.

@@ -1,8 +1,18 @@
 //! How much one athlete may ask.
-use fittrack_runtime::edge::EdgeSettings;
-use serde_json::json;
+use std::net::SocketAddr;
 
-use crate::support::{World, run};
+use fittrack_runtime::{
+    edge::EdgeSettings,
+    server::{ServerLimits, bind, serve},
+};
+use serde_json::json;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::support::{Client, World, run};
 
 #[tokio::test]
 async fn a_command_too_many_is_refused_and_not_done() {
@@ -40,4 +50,54 @@ async fn a_program_that_may_only_write_is_counted_for_its_athlete() {
     program.post("/v1/workouts").json(&run()).await.assert_problem(429, "quota-exceeded");
     ann.post("/v1/workouts").json(&run()).await.assert_problem(429, "quota-exceeded");
     assert_eq!(world.workouts().await, 3);
+}
+
+/// The status of an answer that came by a socket: only so there is an address to count for.
+async fn sends(server: SocketAddr, method: &str, path: &str, athlete: &Client, body: &str) -> u16 {
+    let mut stream = TcpStream::connect(server).await.unwrap();
+    let (token, length) = (athlete.token(), body.len());
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn the_tokens_of_many_accounts_do_not_help_to_guess_from_one_address() {
+    let rate_limits = "auth=4/1h,write=100/1h".parse().unwrap();
+    let world = World::behind(EdgeSettings { rate_limits, ..EdgeSettings::default() }).await;
+    let listener = bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let (server, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let serving = tokio::spawn(serve(listener, world.router(), ServerLimits::default(), stop.clone()));
+    let (ann, ben) = (world.athlete("ann").await, world.athlete("ben").await);
+    for athlete in [&ann, &ben] {
+        athlete.logs_a_run().await;
+    }
+    // What signs in ignores the token, and what asks for the password beside it is guessed at.
+    let sign_in = json!({"email": "cid@example.org", "password": "not the password"}).to_string();
+    let change = json!({"current_password": "not the password", "new_password": "another horse battery"}).to_string();
+    let mut statuses = Vec::new();
+    for (athlete, method, path, body) in [
+        (&ann, "POST", "/v1/account/sessions", &sign_in),
+        (&ben, "POST", "/v1/account/sessions", &sign_in),
+        (&ann, "PUT", "/v1/account/password", &change),
+        (&ben, "PUT", "/v1/account/password", &change),
+        (&ann, "POST", "/v1/account/sessions", &sign_in),
+        (&ben, "PUT", "/v1/account/password", &change),
+    ] {
+        statuses.push(sends(server, method, path, athlete, body).await);
+    }
+    assert!(statuses[..4].iter().all(|status| *status != 429), "{statuses:?}");
+    assert_eq!(statuses[4..], [429, 429]);
+    assert_eq!(
+        sends(server, "POST", "/v1/workouts", &ann, &run().to_string()).await,
+        202,
+        "what she does as herself is hers"
+    );
+    stop.cancel();
+    serving.await.unwrap().unwrap();
 }

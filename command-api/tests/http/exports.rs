@@ -281,6 +281,25 @@ async fn who_does_not_read_a_download_keeps_nobody_else_waiting_and_begins_it_an
 }
 
 #[tokio::test]
+async fn who_only_asks_about_a_file_is_told_as_much_and_ends_no_download_of_theirs() {
+    let world = World::new().await;
+    let ann = world.athlete("ann").await;
+    let asked = ann.post("/v1/account/export").answer().await;
+    make_exports(&world).await;
+    let whole = download(&world, &ann, &asked).await;
+    let path = format!("{}/file", asked.header("location").unwrap());
+    let under_way = world.app.exports.downloads.take(ann.athlete_id).await.unwrap();
+    let head = ann.send("HEAD", &path).answer().await;
+    assert_eq!((head.status.as_u16(), &head.body), (200, &Value::Null));
+    assert_eq!(head.header("content-length"), Some(whole.len().to_string().as_str()));
+    for (name, value) in [("content-type", "application/zip"), ("cache-control", "no-store")] {
+        assert_eq!(head.header(name), Some(value));
+    }
+    assert!(head.header("content-disposition").is_some());
+    assert_eq!(under_way.unless_ended(async { "still under way" }).await, Some("still under way"));
+}
+
+#[tokio::test]
 async fn a_worker_that_has_lost_its_job_removes_nothing() {
     let world = World::new().await;
     let ann = world.athlete("ann").await;

@@ -1,4 +1,9 @@
 //! Recordings: taken in whole, recognised again whatever their form, and safe to repeat after any crash.
+use axum::{
+    body::Body,
+    http::{Request, header},
+    response::Response,
+};
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
 use command_api::imports::claims::{self, Candidate, Claim};
@@ -7,12 +12,14 @@ use fittrack_domain::{
     recording::{self, Activity, Format, synthesize},
     sport::Sport,
 };
-use futures::future::join_all;
+use futures::{StreamExt, future::join_all, stream};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tokio::task::JoinHandle;
+use tower::ServiceExt;
 use uuid::Uuid;
 
-use crate::support::{Answer, Client, World, count};
+use crate::support::{Answer, Client, World, count, eventually};
 
 const FIT: &str = "application/vnd.ant.fit";
 const GPX: &str = "application/gpx+xml";
@@ -158,6 +165,52 @@ async fn a_form_with_one_file_is_as_good_as_the_file() {
     ann.imports(multipart, part(GPX, &gpx)).await.assert_problem(400, "bad-request");
     let zip = form(&[part("application/zip", b"PK\x03\x04")]);
     ann.imports(multipart, zip).await.assert_problem(422, "file-refused");
+}
+
+/// An upload of which only this much ever comes.
+fn unfinished(world: &World, athlete: &Client, media_type: &str, so_far: Vec<u8>) -> JoinHandle<Response> {
+    let so_far = stream::iter([Ok::<_, std::io::Error>(so_far)]);
+    let request = Request::post("/v1/workouts/imports")
+        .header(header::AUTHORIZATION, format!("Bearer {}", athlete.token()))
+        .header(header::CONTENT_TYPE, media_type)
+        .body(Body::from_stream(so_far.chain(stream::pending())))
+        .unwrap();
+    let router = world.router();
+    tokio::spawn(async move { router.oneshot(request).await.unwrap() })
+}
+
+#[tokio::test]
+async fn an_athlete_whose_files_never_end_keeps_nobody_else_waiting() {
+    let world = World::new().await;
+    let (ann, bob) = (world.athlete("ann").await, world.athlete("bob").await);
+    // More than there are turns in all.
+    let unfinished: Vec<_> = (0..20).map(|_| unfinished(&world, &ann, GPX, b"<gpx>".to_vec())).collect();
+    let refused = || unfinished.iter().filter(|one| one.is_finished()).count();
+    eventually("all but two are refused", async || refused() == unfinished.len() - 2).await;
+    only(&bob.imports(FIT, file(&ride(), Format::Fit)).await);
+    for one in unfinished {
+        one.abort();
+        if let Ok(response) = one.await {
+            assert_eq!(response.status(), 429);
+            assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+        }
+    }
+    only(&ann.imports(FIT, file(&ride(), Format::Fit)).await);
+}
+
+#[tokio::test]
+async fn a_form_that_falls_silent_around_its_file_is_not_waited_for() {
+    let world = World::new().await;
+    let (ann, multipart) = (world.athlete("ann").await, "multipart/form-data; boundary=xyz");
+    let head = b"--xyz\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n".as_slice();
+    let whole = [head, &file(&ride(), Format::Gpx), b"\r\n--xyz"].concat();
+    let silent = [b"--xyz\r\nContent-Disposition: ".to_vec(), whole];
+    let silent = silent.map(|so_far| unfinished(&world, &ann, multipart, so_far));
+    eventually("both are given up", async || silent.iter().all(JoinHandle::is_finished)).await;
+    for one in silent {
+        assert_eq!(one.await.unwrap().status(), 400);
+    }
+    assert_eq!(world.workouts().await, 0);
 }
 
 #[tokio::test]

@@ -91,13 +91,13 @@ impl TrustedProxies {
         let mut client = peer;
         // Several lines are one list, the last line its end.
         let lines = headers.get_all(X_FORWARDED_FOR).iter().rev();
-        let hops = lines.flat_map(|line| line.to_str().unwrap_or_default().rsplit(','));
+        let hops = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
         for hop in hops.take(LONGEST_CHAIN) {
             if !self.contains(client) {
                 break;
             }
             // A proxy of ours that writes nonsense tells us nothing further: then it is the client.
-            let Some(named) = address(hop.trim()) else { break };
+            let Some(named) = std::str::from_utf8(hop).ok().and_then(|hop| address(hop.trim())) else { break };
             client = named;
         }
         client
@@ -127,12 +127,14 @@ fn canonical(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     fn client(trusted: &str, peer: &str, lines: &[&str]) -> String {
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append(X_FORWARDED_FOR, line.parse().unwrap());
+            headers.append(X_FORWARDED_FOR, HeaderValue::from_bytes(line.as_bytes()).unwrap());
         }
         let trusted: TrustedProxies = trusted.parse().unwrap();
         let peer = Peer::of(SocketAddr::new(peer.parse().unwrap(), 4711));
@@ -153,6 +155,14 @@ mod tests {
             ("the claim is in a line of its own", PROXIES, "10.0.0.1", &["1.2.3.4", "198.51.100.1"], "198.51.100.1"),
             ("everybody is a proxy", PROXIES, "10.0.0.1", &["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
             ("nonsense from a proxy", PROXIES, "10.0.0.1", &["198.51.100.1, unknown"], "10.0.0.1"),
+            (
+                "a word of no alphabet we know left of the client",
+                PROXIES,
+                "10.0.0.1",
+                &["é, 198.51.100.1"],
+                "198.51.100.1",
+            ),
+            ("the same in the place of the client", PROXIES, "10.0.0.1", &["198.51.100.1, é"], "10.0.0.1"),
             ("nonsense left of the client", PROXIES, "10.0.0.1", &["<script>, 198.51.100.1"], "198.51.100.1"),
             ("an empty place", PROXIES, "10.0.0.1", &["198.51.100.1,"], "10.0.0.1"),
             ("a port", PROXIES, "10.0.0.1", &["198.51.100.1:4711"], "198.51.100.1"),

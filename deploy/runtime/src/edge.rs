@@ -32,11 +32,16 @@ use crate::http_metrics::HttpMetrics;
 use crate::linger::Rest;
 use crate::negotiation::Accept;
 use crate::problem::{CATALOGUE, Kind, PROBLEM_JSON, Problem, ProblemCause, kinds};
-use crate::rate_limit::{Allowance, Asker, Limiter, RouteClasses};
+use crate::rate_limit::{Allowance, Asker, Class, Limiter, RouteClasses};
+use crate::shutdown::Tasks;
 use crate::telemetry::panic_message;
 use crate::trace::{self, Instance, RequestContext, TraceContext};
 
+pub(crate) mod answers;
+mod command;
 mod settings;
+
+use command::Command;
 
 pub use settings::{
     CONNECTIONS_PER_ADDRESS, CORS_ORIGINS, EdgeSettings, PublicLimits, RATE_LIMITS, TLS_IN_FRONT, TRUSTED_PROXIES,
@@ -68,6 +73,7 @@ struct Parts {
     limiter: Option<Limiter>,
     classes: RouteClasses,
     verifier: Option<Verifier>,
+    tasks: Tasks,
 }
 
 /// Without limits on how much is asked, for services that have none and for tests.
@@ -79,9 +85,11 @@ impl Default for Edge {
 
 impl Edge {
     /// An edge around the routes this document describes, which knows an athlete by the tokens this verifier has checked.
-    pub fn new(settings: EdgeSettings, document: &OpenApi, verifier: Verifier) -> Self {
+    /// Commands for which nobody waits any more end among these tasks.
+    pub fn new(settings: EdgeSettings, document: &OpenApi, verifier: Verifier, tasks: Tasks) -> Self {
         let (limiter, classes) = (Limiter::new(&settings.rate_limits), RouteClasses::of(document));
-        Self(Arc::new(Parts { settings, metrics: HttpMetrics::default(), limiter, classes, verifier: Some(verifier) }))
+        let (metrics, verifier) = (HttpMetrics::default(), Some(verifier));
+        Self(Arc::new(Parts { settings, metrics, limiter, classes, verifier, tasks }))
     }
 
     /// An edge that bounds each request and not how many there are.
@@ -92,6 +100,7 @@ impl Edge {
             limiter: None,
             classes: RouteClasses::default(),
             verifier: None,
+            tasks: Tasks::detached(),
         }))
     }
 
@@ -111,7 +120,8 @@ impl Edge {
         answer: impl FnOnce() -> Response,
     ) -> Option<Response> {
         let (method, headers) = (request.method(), request.headers());
-        let allowance = self.0.allowance(route, method, Some(Asker::Athlete(athlete)), started);
+        let class = self.0.classes.counting(route, method).class;
+        let allowance = self.0.allowance(class, Some(Asker::Athlete(athlete)), started);
         if allowance.as_ref().is_some_and(Allowance::is_refused) {
             return None;
         }
@@ -181,7 +191,7 @@ where
         };
         let serve = async move {
             let mut response = match answer {
-                Ok(answer) => seen.guarded(answer).await,
+                Ok(answer) => seen.guarded(answer, rest.as_ref()).await,
                 Err(refusal) => refusal.into_response(),
             };
             let completion = Completion { trace, started, allowance, crossing };
@@ -224,9 +234,11 @@ impl Seen {
     /// What the caller may still ask; nothing where nothing is counted, or nobody is there to count for.
     fn allowance(&self, headers: &HeaderMap, client: Option<ClientAddress>, now: Instant) -> Option<Allowance> {
         self.edge.limiter.as_ref()?;
-        let known = self.edge.verifier.as_ref().and_then(|verifier| verifier.remembered(headers));
+        let counting = self.edge.classes.counting(self.route(), &self.method);
+        let verifier = self.edge.verifier.as_ref().filter(|_| !counting.by_address);
+        let known = verifier.and_then(|verifier| verifier.remembered(headers));
         let asker = known.map(|caller| Asker::Athlete(caller.athlete_id)).or(client.map(Asker::Address));
-        self.edge.allowance(self.route(), &self.method, asker, now)
+        self.edge.allowance(counting.class, asker, now)
     }
 
     /// Why the request is not served at all.
@@ -251,18 +263,26 @@ impl Seen {
         }
     }
 
-    /// Turns a panic, a late read and a foreign error into problems.
-    async fn guarded(&self, answer: impl Future<Output = Result<Response, Infallible>>) -> Response {
-        let caught = AssertUnwindSafe(answer).catch_unwind();
-        // Only reads may be dropped half-way: a command runs to its end.
-        let limit = self.edge.settings.limits.read_handler;
+    /// Turns a panic, a late answer and a foreign error into problems.
+    async fn guarded(
+        &self,
+        answer: impl Future<Output = Result<Response, Infallible>> + Send + 'static,
+        body: Option<&Rest>,
+    ) -> Response {
+        let limits = &self.edge.settings.limits;
+        // Only reads may be dropped half-way.
         let outcome = if self.is_read() {
-            match tokio::time::timeout(limit, caught).await {
+            let caught = AssertUnwindSafe(answer).catch_unwind();
+            match tokio::time::timeout(limits.read_handler, caught).await {
                 Ok(outcome) => outcome,
-                Err(_) => return late(limit),
+                Err(_) => return late(limits.read_handler),
             }
         } else {
-            caught.await
+            let command = Command::new(answer, body.cloned(), self.edge.tasks.clone());
+            match command.within(limits.command_handler).await {
+                Some(outcome) => outcome,
+                None => return command::unknown().into_response(),
+            }
         };
         match outcome {
             Ok(Ok(response)) if is_foreign_error(&response) => as_problem(&response),
@@ -286,8 +306,8 @@ impl Parts {
         Some(client)
     }
 
-    fn allowance(&self, route: &str, method: &Method, asker: Option<Asker>, now: Instant) -> Option<Allowance> {
-        self.limiter.as_ref()?.take(self.classes.class_of(route, method), asker?, now)
+    fn allowance(&self, class: Class, asker: Option<Asker>, now: Instant) -> Option<Allowance> {
+        self.limiter.as_ref()?.take(class, asker?, now)
     }
 
     /// Headers on every answer, one line in the log, one count in the metrics.

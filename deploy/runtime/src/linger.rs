@@ -13,16 +13,18 @@ use bytes::Bytes;
 use futures::StreamExt;
 use hyper::body::{Frame, SizeHint};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 /// At most so much of an unwanted body is read: more than the longest that any path accepts.
 const MOST_BYTES: usize = 32 << 20;
 /// Who sends nothing for so long waits for the answer.
 const SILENCE: Duration = Duration::from_secs(2);
 
-/// What a handler has left of a body.
+/// What a handler has left of a body, and whether it still reads.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rest {
     left: Arc<Mutex<Option<Body>>>,
+    ended: CancellationToken,
 }
 
 impl Rest {
@@ -33,6 +35,16 @@ impl Rest {
         let body = Some(std::mem::take(request.body_mut()));
         *request.body_mut() = Body::new(Watched { body, rest: rest.clone(), may_come_unasked: !asks_first });
         rest
+    }
+
+    /// Whether nothing more of the body is to come: it came whole, broke off, or its handler wants no more of it.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.ended.is_cancelled()
+    }
+
+    /// Waits for that.
+    pub(crate) async fn ended(&self) {
+        self.ended.cancelled().await;
     }
 
     /// Reads what is left, to its end or one of the bounds, of which `longest` is one, and forgets it.
@@ -54,7 +66,7 @@ impl Rest {
     }
 }
 
-/// A body that gives what is left of it back when it is dropped.
+/// A body that tells when it has ended, and gives what is left of it back when it is dropped.
 struct Watched {
     body: Option<Body>,
     rest: Rest,
@@ -68,10 +80,19 @@ impl HttpBody for Watched {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         self.may_come_unasked = true;
-        match &mut self.body {
+        let polled = match &mut self.body {
             Some(body) => Pin::new(body).poll_frame(cx),
             None => Poll::Ready(None),
+        };
+        let is_last = match &polled {
+            Poll::Ready(Some(Ok(_))) => self.is_end_stream(),
+            Poll::Ready(Some(Err(_)) | None) => true,
+            Poll::Pending => false,
+        };
+        if is_last {
+            self.rest.ended.cancel();
         }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -85,6 +106,7 @@ impl HttpBody for Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
+        self.rest.ended.cancel();
         if let Some(body) = self.body.take().filter(|body| self.may_come_unasked && !body.is_end_stream()) {
             *self.rest.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
         }

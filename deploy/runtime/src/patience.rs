@@ -8,12 +8,16 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use axum::body::{Body, HttpBody};
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Why a connection is closed from our side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Impatience {
+    NoFirstByte,
     SlowHeader,
     StalledWrite,
     Idle,
@@ -22,6 +26,7 @@ pub(crate) enum Impatience {
 impl Impatience {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
+            Self::NoFirstByte => "no_first_byte",
             Self::SlowHeader => "slow_header",
             Self::StalledWrite => "stalled_write",
             Self::Idle => "idle",
@@ -32,6 +37,7 @@ impl Impatience {
 /// Limits in time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
+    pub(crate) first_byte: Duration,
     pub(crate) header_read: Duration,
     pub(crate) write_stall: Duration,
     pub(crate) idle: Duration,
@@ -43,8 +49,10 @@ pub(crate) struct Patience {
     accepted: Instant,
     header_since: AtomicU64,
     write_since: AtomicU64,
+    wrote_at: AtomicU64,
     active_at: AtomicU64,
     serving: AtomicU32,
+    sending: AtomicU32,
     used: AtomicU32,
 }
 
@@ -54,8 +62,10 @@ impl Patience {
             accepted: Instant::now(),
             header_since: AtomicU64::new(0),
             write_since: AtomicU64::new(0),
+            wrote_at: AtomicU64::new(0),
             active_at: AtomicU64::new(1),
             serving: AtomicU32::new(0),
+            sending: AtomicU32::new(0),
             used: AtomicU32::new(0),
         })
     }
@@ -71,6 +81,16 @@ impl Patience {
     pub(crate) fn request_ends(&self) {
         self.serving.fetch_sub(1, Ordering::Relaxed);
         self.active_at.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// The body of an answer, which is known to be on its way until it has been taken whole.
+    pub(crate) fn sending(self: &Arc<Self>, body: Body) -> Body {
+        // What has a length is there already, and taken at once.
+        if body.size_hint().exact().is_some() {
+            return body;
+        }
+        self.sending.fetch_add(1, Ordering::Relaxed);
+        Body::new(Sent { body, patience: Arc::clone(self) })
     }
 
     /// Whether nothing has been asked on this connection yet.
@@ -90,10 +110,20 @@ impl Patience {
         if serving {
             return None;
         }
-        if passed(self.header_since.load(Ordering::Relaxed), limits.header_read) {
+        if self.is_unused() && passed(1, limits.first_byte) {
+            return Some(Impatience::NoFirstByte);
+        }
+        if passed(self.awaits_head_since(), limits.header_read) {
             return Some(Impatience::SlowHeader);
         }
         passed(self.active_at.load(Ordering::Relaxed), limits.idle).then_some(Impatience::Idle)
+    }
+
+    /// A head that has begun before the answer before it was taken is not waited for until then.
+    fn awaits_head_since(&self) -> u64 {
+        let header_since = self.header_since.load(Ordering::Relaxed);
+        let is_sending = self.sending.load(Ordering::Relaxed) > 0 || self.write_since.load(Ordering::Relaxed) != 0;
+        if header_since == 0 || is_sending { 0 } else { header_since.max(self.wrote_at.load(Ordering::Relaxed)) }
     }
 
     fn bytes_read(&self) {
@@ -109,13 +139,44 @@ impl Patience {
         if pending {
             let _ = self.write_since.compare_exchange(0, self.now(), Ordering::Relaxed, Ordering::Relaxed);
         } else {
+            let now = self.now();
             self.write_since.store(0, Ordering::Relaxed);
-            self.active_at.store(self.now(), Ordering::Relaxed);
+            self.wrote_at.store(now, Ordering::Relaxed);
+            self.active_at.store(now, Ordering::Relaxed);
         }
     }
 
     fn now(&self) -> u64 {
         u64::try_from(self.accepted.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1
+    }
+}
+
+/// The body of an answer on its way.
+struct Sent {
+    body: Body,
+    patience: Arc<Patience>,
+}
+
+impl HttpBody for Sent {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.patience.sending.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -1,5 +1,5 @@
-//! How much one caller may ask: an allowance for each class of route, counted for the athlete of a known token, else for the
-//! client's address, and told in the `RateLimit` fields of every answer (draft-ietf-httpapi-ratelimit-headers).
+//! How much one caller may ask: an allowance for each class of route, counted for the athlete of a known token, else (and always
+//! where the route asks for no token, or for secrets) for the client's address, and told in the `RateLimit` fields of every answer (draft-ietf-httpapi-ratelimit-headers).
 //!
 //! It is counted in this process alone: with n replicas behind a balancer a caller may have up to n times as much. What must
 //! hold over all of them (wrong passwords, say) is counted in a database, by whoever checks it.

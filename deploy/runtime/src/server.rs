@@ -2,6 +2,8 @@
 //! `public_layers` wraps a service's router once; `serve` runs it until its token is cancelled.
 //!
 //! It speaks HTTP/1.1 alone, and asks for no upgrade: a proxy in front may offer clients HTTP/2 and has to bound its streams.
+//! What never becomes a request (no HTTP, a head that is too long) is answered by hyper itself, 400 or 431 without a body or our
+//! headers: it lets nobody have a say in that.
 
 use std::convert::Infallible;
 use std::io;
@@ -47,6 +49,8 @@ pub struct ServerLimits {
     pub trusted_proxies: TrustedProxies,
     /// Bytes of a request's head.
     pub max_header_bytes: usize,
+    /// From the beginning of a connection to its first byte.
+    pub first_byte: Duration,
     /// From the first byte of a head to its last.
     pub header_read: Duration,
     /// Silence between requests.
@@ -64,6 +68,7 @@ impl Default for ServerLimits {
             max_connections_per_address: 256,
             trusted_proxies: TrustedProxies::default(),
             max_header_bytes: 16 * 1024,
+            first_byte: Duration::from_secs(15),
             header_read: Duration::from_secs(10),
             idle: Duration::from_secs(75),
             write_stall: Duration::from_secs(30),
@@ -213,12 +218,13 @@ impl<A: Application> Connection<A> {
 
 impl ServerLimits {
     fn patience(&self) -> Limits {
-        Limits { header_read: self.header_read, write_stall: self.write_stall, idle: self.idle }
+        let Self { first_byte, header_read, write_stall, idle, .. } = *self;
+        Limits { first_byte, header_read, write_stall, idle }
     }
 
     /// How often a connection's limits are looked at.
     fn tick(&self) -> Duration {
-        (self.header_read.min(self.idle).min(self.write_stall) / 2).max(Duration::from_millis(10))
+        (self.header_read.min(self.first_byte).min(self.idle).min(self.write_stall) / 2).max(Duration::from_millis(10))
     }
 }
 
@@ -236,9 +242,10 @@ async fn answer(
         }
     }
     patience.request_begins();
-    let _serving = Serving(patience);
+    let serving = Serving(patience);
     request.extensions_mut().insert(peer);
-    application.call(request.map(Body::new)).await
+    let answer = application.call(request.map(Body::new)).await?;
+    Ok(answer.map(|body| serving.0.sending(body)))
 }
 
 async fn not_found() -> Problem {

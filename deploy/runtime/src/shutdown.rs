@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -187,7 +189,7 @@ pub struct Tasks {
 }
 
 impl Tasks {
-    /// For tests: tasks nobody waits for.
+    /// Tasks nobody waits for: in tests, and where there is nothing to wait for.
     pub fn detached() -> Self {
         Self { tracker: TaskTracker::new() }
     }
@@ -198,12 +200,28 @@ impl Tasks {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Problem> {
-        let work = work.in_current_span();
-        let handle = match trace::current_request() {
-            Some(request) => self.tracker.spawn(trace::in_request(request, work)),
-            None => self.tracker.spawn(work),
-        };
+        let handle = self.begin(work, &Handle::current());
         handle.await.map_err(|error| Problem::internal(format!("a task did not end: {error}")))
+    }
+
+    /// Goes on with `work` that nobody waits for any more, as [`Tasks::run_to_end`] does.
+    pub(crate) fn go_on(&self, work: impl Future<Output = ()> + Send + 'static) {
+        // Outside a runtime the process is at its end.
+        if let Ok(runtime) = Handle::try_current() {
+            drop(self.begin(work, &runtime));
+        }
+    }
+
+    fn begin<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+        runtime: &Handle,
+    ) -> JoinHandle<T> {
+        let work = work.in_current_span();
+        match trace::current_request() {
+            Some(request) => self.tracker.spawn_on(trace::in_request(request, work), runtime),
+            None => self.tracker.spawn_on(work, runtime),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use fittrack_runtime::edge::{Edge, EdgeSettings};
 use fittrack_runtime::problem::Problem;
 use fittrack_runtime::rate_limit::{Class, limited};
 use fittrack_runtime::server;
+use fittrack_runtime::shutdown::Tasks;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -52,7 +53,8 @@ fn table() -> OpenApiRouter<App> {
 
 /// What stands around the routes.
 pub fn edge(app: &App, settings: EdgeSettings) -> Edge {
-    Edge::new(settings, &openapi(), app.verifier.clone())
+    // There is no command here that would have to end.
+    Edge::new(settings, &openapi(), app.verifier.clone(), Tasks::detached())
 }
 
 /// All routes with their state, behind their edge.

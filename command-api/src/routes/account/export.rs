@@ -5,7 +5,7 @@ use axum::{
     body::Body,
     extract::State,
     http::{
-        HeaderName, HeaderValue, StatusCode,
+        HeaderName, HeaderValue, Method, StatusCode,
         header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER},
     },
     response::{IntoResponse, Response},
@@ -139,6 +139,7 @@ pub async fn show_export(
 )]
 pub async fn download_export(
     State(app): State<App>,
+    method: Method,
     caller: Caller,
     Path(export_id): Path<Uuid>,
 ) -> Result<Response, Problem> {
@@ -147,8 +148,6 @@ pub async fn download_export(
         return Err(Problem::conflict("the export has no file: it is not made yet, or has failed")
             .retry_after(Duration::from_secs(ASK_AGAIN_S.into())));
     };
-    let busy = || Problem::unavailable("too many exports are being sent at this moment", problems::RETRY_AFTER);
-    let turn = app.exports.downloads.take(caller.athlete_id).await.ok_or_else(busy)?;
     let name = format!("attachment; filename=\"fittrack-{}.zip\"", export.requested_at.format("%Y-%m-%d"));
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("application/zip")),
@@ -156,6 +155,12 @@ pub async fn download_export(
         (CONTENT_LENGTH, HeaderValue::from(size_bytes)),
         (CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
+    // Who only asks about the file ends no download of theirs.
+    if method == Method::HEAD {
+        return Ok((headers, Body::empty()).into_response());
+    }
+    let busy = || Problem::unavailable("too many exports are being sent at this moment", problems::RETRY_AFTER);
+    let turn = app.exports.downloads.take(caller.athlete_id).await.ok_or_else(busy)?;
     Ok((headers, Body::from_stream(sent(app.exports.clone(), export, turn))).into_response())
 }
 

@@ -2,6 +2,7 @@
 mod body;
 pub mod delete;
 pub mod edit;
+mod form;
 pub mod import;
 pub mod log;
 mod upload;

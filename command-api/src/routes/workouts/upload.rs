@@ -1,23 +1,25 @@
 //! An uploaded file out of a request: the body itself, or the one part of a form. Who sends it and how many are being read
 //! at once are checked before the first byte is. One file is read into memory, a zip into the database.
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
-    extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Multipart, Request, multipart::MultipartError},
+    extract::{FromRequest, FromRequestParts, Request},
     http::{HeaderName, HeaderValue},
 };
 use bytes::{Bytes, BytesMut};
 use fittrack_domain::{ids::AthleteId, recording::Format, values::Visibility};
 use fittrack_runtime::{auth::Caller, json::media_type, problem::Problem};
 use futures::{Stream, StreamExt, TryStreamExt, stream};
-use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
-use super::import::ImportQuery;
+use super::{
+    form::{Form, of_form},
+    import::ImportQuery,
+};
 use crate::{
     app::App,
     imports::zip::receive::{Accepted, Arriving, NotReceived},
-    jobs::MAX_ZIP_BYTES,
+    jobs::turns::{NoShare, Share},
     routes::{
         command::{fingerprint, keyed_command, route},
         problems::{self, FILE_REFUSED, RETRY_AFTER},
@@ -26,10 +28,10 @@ use crate::{
 
 /// The longest file, in bytes.
 const MAX_BYTES: usize = 25 * 1024 * 1024;
-/// The longest form: a zip and what is around it.
-const MAX_FORM_BYTES: u64 = MAX_ZIP_BYTES + 64 * 1024;
 /// How long an upload may take to arrive.
 const READ: Duration = Duration::from_secs(60);
+/// How long what stands before or after the file in a form may take.
+const READ_AROUND: Duration = Duration::from_secs(15);
 /// How a zip archive begins.
 const ZIP: &[u8] = b"PK\x03\x04";
 /// How one begins that has nothing in it.
@@ -54,7 +56,7 @@ pub struct FileUpload {
     /// Identifies the request: the file, its form and the query; not how it was wrapped.
     pub fingerprint: String,
     /// Held while the file is in memory.
-    pub turn: OwnedSemaphorePermit,
+    pub turn: Share,
 }
 
 /// A zip from a signed-in athlete, received and waiting for its turn.
@@ -108,25 +110,21 @@ struct Upload {
 
 impl Upload {
     /// The file of a form with exactly one part.
-    async fn only_part(self, app: &App, mut request: Request) -> Result<Uploaded, Problem> {
-        DefaultBodyLimit::max(usize::try_from(MAX_FORM_BYTES).unwrap_or(usize::MAX)).apply(&mut request);
-        let mut form = Multipart::from_request(request, app)
-            .await
-            .map_err(|rejection| Problem::bad_request(rejection.body_text()))?;
-        let part = form.next_field().await.map_err(of_form)?;
-        let part = part.ok_or_else(|| Problem::bad_request("the form has no part; send the file as its only one"))?;
+    async fn only_part(self, app: &App, request: Request) -> Result<Uploaded, Problem> {
+        let mut form = Form::of(request).await?;
+        let part = in_time(READ_AROUND, form.file()).await?;
         let named = part.content_type().map(|value| value.split(';').next().unwrap_or_default().trim().to_lowercase());
         // Apps name all sorts of types in forms; what the file itself says decides where the name says nothing.
         let declared =
             named.as_deref().and_then(|named| Declared::by(Some(named)).ok()).unwrap_or(Declared::LookInside);
         let uploaded = self.take(app, declared, part.map_err(of_form)).await?;
-        if form.next_field().await.map_err(of_form)?.is_none() {
-            return Ok(uploaded);
+        if let Err(refusal) = in_time(READ_AROUND, form.end()).await {
+            if let Uploaded::Zip(ZipUpload { accepted: Accepted { import_id, is_replayed: false } }) = uploaded {
+                app.zip_imports.cancel(import_id).await.map_err(problems::of_database)?;
+            }
+            return Err(refusal);
         }
-        if let Uploaded::Zip(ZipUpload { accepted }) = uploaded {
-            app.zip_imports.cancel(accepted.import_id).await.map_err(problems::of_database)?;
-        }
-        Err(Problem::bad_request("the form has more than one part; send one file at a time"))
+        Ok(uploaded)
     }
 
     /// A zip goes to the database as it comes; any other file into memory.
@@ -137,7 +135,7 @@ impl Upload {
         frames: impl Stream<Item = Result<Bytes, Problem>> + Unpin,
     ) -> Result<Uploaded, Problem> {
         let mut frames = frames;
-        let first = in_time(beginning(&mut frames)).await?;
+        let first = in_time(READ, beginning(&mut frames)).await?;
         let frames = stream::iter([Ok(first.clone())]).chain(frames);
         match declared {
             Declared::Zip => self.zip(app, frames).await,
@@ -171,8 +169,8 @@ impl Upload {
         declared: &Declared,
         frames: impl Stream<Item = Result<Bytes, Problem>> + Unpin,
     ) -> Result<Uploaded, Problem> {
-        let turn = Arc::clone(&app.uploads).try_acquire_owned().map_err(|_| busy())?;
-        let file = in_time(whole(frames)).await?;
+        let turn = app.uploads.take(self.athlete_id.0).await.map_err(no_turn)?;
+        let file = in_time(READ, whole(frames)).await?;
         let format = declared.format(&file)?;
         let fingerprint = fingerprint([format.as_str().as_bytes(), self.target.as_bytes(), b"", b"", &file]);
         let Self { athlete_id, keyed, said, .. } = self;
@@ -240,16 +238,18 @@ fn is_zip(file: &[u8]) -> bool {
     file.starts_with(ZIP) || file.starts_with(EMPTY_ZIP)
 }
 
-async fn in_time<T>(reading: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
-    let late = |_| Problem::bad_request(format!("the body did not arrive within {} s", READ.as_secs()));
-    tokio::time::timeout(READ, reading).await.map_err(late)?
+async fn in_time<T>(limit: Duration, reading: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    let late = |_| Problem::bad_request(format!("the body did not arrive within {} s", limit.as_secs()));
+    tokio::time::timeout(limit, reading).await.map_err(late)?
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "fits map_err")]
-fn of_form(error: MultipartError) -> Problem {
-    match error.status().as_u16() {
-        413 => Problem::payload_too_large("the file is longer than is taken in"),
-        _ => Problem::bad_request("the form cannot be read; it broke off or is not multipart/form-data"),
+fn no_turn(reason: NoShare) -> Problem {
+    match reason {
+        NoShare::OfAll => busy(),
+        NoShare::OfAthlete => Problem::too_many_requests(
+            "as many files of yours as may be are being taken in; send this one after them",
+            RETRY_AFTER,
+        ),
     }
 }
 

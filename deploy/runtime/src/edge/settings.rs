@@ -18,7 +18,7 @@ pub const RATE_LIMITS: Setting = Setting::with_default(
     "FITTRACK_RATE_LIMITS",
     "auth=10/1m,write=10/1s:50,read=50/1s:250,export=5/1h",
     "requests of one athlete by class of route, as quota/window:burst, in each process; an unknown caller's address has ten times \
-     as much, except of auth; `off` counts nothing",
+     as much; of auth every address has as much, whoever asks from there; `off` counts nothing",
     "write=20/1s:100",
 );
 /// The pages of other origins.
@@ -51,8 +51,10 @@ pub struct PublicLimits {
     pub body_read: Duration,
     /// For how long the rest of a body nobody wants is read, so that its sender hears the answer.
     pub linger: Duration,
-    /// How long a GET or HEAD may take to answer; commands run to their end.
+    /// How long a GET or HEAD may take to answer; it goes no further then.
     pub read_handler: Duration,
+    /// How long a command may take from the end of its body until its outcome is called unknown; it runs to its end.
+    pub command_handler: Duration,
     /// Bytes of path and query.
     pub uri_bytes: usize,
     /// Whether TLS is in front, so that browsers are told to insist on it.
@@ -66,6 +68,7 @@ impl Default for PublicLimits {
             body_read: Duration::from_secs(15),
             linger: Duration::from_secs(30),
             read_handler: Duration::from_secs(10),
+            command_handler: Duration::from_secs(10),
             uri_bytes: 8 * 1024,
             hsts: false,
         }

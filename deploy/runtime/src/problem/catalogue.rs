@@ -89,7 +89,7 @@ catalogue! {
     UNAVAILABLE 503 "unavailable" "Temporarily unavailable"
         "Something the answer needs is overloaded or away; try again after `Retry-After` seconds, commands with the same idempotency key.";
     TIMEOUT 504 "timeout" "No answer in time"
-        "The answer was not ready in time; try again later.";
+        "The answer was not ready in time. A read can be tried again later; whether a command was done is not known, and the same request with the same idempotency key tells.";
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 
+mod boundaries;
+mod commands;
 mod connections;
 mod origins;
 mod quotas;

@@ -1,6 +1,8 @@
 //! Connections that take and give nothing back: too many from one address, and those who dribble.
-use std::sync::Arc;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
 
+use futures::{StreamExt, stream};
 use tokio::task::JoinSet;
 
 use super::*;
@@ -158,5 +160,71 @@ async fn a_proxy_of_ours_may_open_as_many_as_it_needs() {
     let _first = server.connect().await;
     let _second = server.connect().await;
     assert!(asks(&server).await.ends_with("hello"));
+    server.stop().await;
+}
+
+/// When this has come back, the server has looked at its connections for longer than it waits for a first byte.
+async fn a_silent_one_is_closed(server: &Running) {
+    assert_eq!(read_to_end(&mut server.connect().await).await, "");
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed_before_one_that_has_been_used() {
+    let limits = ServerLimits { first_byte: Duration::from_millis(100), ..ServerLimits::default() };
+    let server = Running::start(public_layers(router()), limits).await;
+    let mut used = server.connect().await;
+    let ask = b"GET /hello HTTP/1.1\r\nhost: x\r\n\r\n";
+    used.write_all(ask).await.unwrap();
+    let mut first = [0; 12];
+    used.read_exact(&mut first).await.unwrap();
+    a_silent_one_is_closed(&server).await;
+    used.write_all(b"GET /hello HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
+    assert_eq!(read_to_end(&mut used).await.matches("hello").count(), 2);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_asks_further_while_an_answer_is_on_its_way_is_not_slow() {
+    let (send, pieces) = tokio::sync::mpsc::channel(1);
+    let pieces = Arc::new(Mutex::new(Some(pieces)));
+    let long = get(async move || {
+        let mut pieces = pieces.lock().unwrap().take().unwrap();
+        Body::from_stream(stream::poll_fn(move |cx| pieces.poll_recv(cx)).map(Ok::<&str, Infallible>))
+    });
+    let short = Duration::from_millis(100);
+    let limits = ServerLimits { first_byte: 2 * short, header_read: short, ..ServerLimits::default() };
+    let server = Running::start(public_layers(router().route("/long", long)), limits).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /long HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    send.send("first").await.unwrap();
+    let mut beginning = [0; 12];
+    stream.read_exact(&mut beginning).await.unwrap();
+    stream.write_all(b"GET /hello HTTP/1.1\r\nhost: x\r\n").await.unwrap();
+    a_silent_one_is_closed(&server).await;
+    stream.write_all(b"connection: close\r\n\r\n").await.unwrap();
+    send.send("last").await.unwrap();
+    drop(send);
+    let answers = read_to_end(&mut stream).await;
+    assert!(answers.contains("last") && answers.ends_with("hello"), "{answers}");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_does_not_read_an_answer_is_closed() {
+    let (gone, is_gone) = tokio::sync::oneshot::channel::<()>();
+    let gone = Arc::new(Mutex::new(Some(gone)));
+    let endless = get(async move || {
+        let gone = gone.lock().unwrap().take();
+        Body::from_stream(stream::repeat_with(move || {
+            assert!(gone.is_some());
+            Ok::<_, Infallible>(vec![b'x'; 1 << 16])
+        }))
+    });
+    let limits = ServerLimits { write_stall: Duration::from_millis(100), ..ServerLimits::default() };
+    let server = Running::start(public_layers(Router::new().route("/endless", endless)), limits).await;
+    let mut stream = server.connect().await;
+    stream.write_all(b"GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let closed = tokio::time::timeout(PATIENCE, is_gone).await;
+    assert!(closed.expect("the server waits and waits").is_err());
     server.stop().await;
 }

@@ -1,6 +1,7 @@
 //! Pages of other origins: those on the list may ask and read, nobody else may, and nobody may with cookies.
 use super::*;
 use crate::edge::EdgeSettings;
+use crate::shutdown::Tasks;
 
 const APP: &str = "https://app.example.org";
 
@@ -11,7 +12,8 @@ async fn server(origins: &str) -> Running {
         "https://fittrack.local",
         "fittrack",
     );
-    let edge = Edge::new(settings, &utoipa::openapi::OpenApiBuilder::new().build(), verifier.unwrap());
+    let edge =
+        Edge::new(settings, &utoipa::openapi::OpenApiBuilder::new().build(), verifier.unwrap(), Tasks::detached());
     Running::start(public_layers_behind(&edge, router()), ServerLimits::default()).await
 }
 

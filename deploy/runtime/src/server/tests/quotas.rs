@@ -8,6 +8,7 @@ use crate::client_address::ClientAddress;
 use crate::clock;
 use crate::edge::EdgeSettings;
 use crate::keys::SigningKey;
+use crate::shutdown::Tasks;
 
 const ISSUER: &str = "https://fittrack.local";
 
@@ -37,7 +38,7 @@ impl Counted {
             .route("/whence", get(async |request: Request| whence(&request)));
         let document = utoipa::openapi::OpenApiBuilder::new().build();
         let limits = settings.server_limits();
-        let edge = Edge::new(settings, &document, verifier);
+        let edge = Edge::new(settings, &document, verifier, Tasks::detached());
         Self { server: Running::start(public_layers_behind(&edge, router), limits).await, key }
     }
 

@@ -26,8 +26,8 @@ use crate::{
 const SPAN: Duration = Duration::from_secs(5);
 /// How many connections ask for a cached resource.
 const READERS: usize = 64;
-/// How many connections log workouts.
-const WRITERS: usize = 128;
+/// How many connections log workouts: as many as there are callers of the appends.
+const WRITERS: usize = 512;
 
 /// Somebody who is signed in.
 pub struct Athlete {

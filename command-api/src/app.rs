@@ -22,18 +22,12 @@ use crate::{
         AccountError, api_keys::ApiKeys, ended::EndedSessions, passwords::Passwords, registration::Registration,
         sessions::Sessions, sign_in::SignIn, throttle::Throttle, tokens::Tokens,
     },
-    imports::{Importer, zip::ZipImports},
-    jobs::turns::Shares,
+    imports::{Importer, turns::FileTurns, zip::ZipImports},
     routes::{
         idempotency::Running,
         problems::{self, RETRY_AFTER},
     },
 };
-
-/// How many uploaded files are in memory at once, up to 25 MiB each.
-const UPLOADS_AT_ONCE: usize = 16;
-/// How many of them may be one athlete's.
-const UPLOADS_OF_ATHLETE: usize = 2;
 
 /// What the routes need. Cheap to clone.
 #[derive(Clone)]
@@ -69,8 +63,8 @@ pub struct Parts {
     pub exports: Exports,
     /// The commands under way here.
     pub running: Running,
-    /// Turns for uploads.
-    pub uploads: Shares,
+    /// Turns for uploaded files.
+    pub file_turns: FileTurns,
     /// Runs what must not stop when its client does.
     pub tasks: Tasks,
     /// Closed until the event store is known to be the one we think it is.
@@ -135,7 +129,7 @@ impl App {
             passwords,
             tokens,
             running: Running::default(),
-            uploads: Shares::new(UPLOADS_AT_ONCE, UPLOADS_OF_ATHLETE),
+            file_turns: FileTurns::default(),
             tasks,
             gate,
             throttle,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fittrack_runtime::problem::{Kind, Problem};
+use fittrack_runtime::shares::Shares;
 use fittrack_schemas::consistency::ConsistencyToken;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
@@ -11,7 +12,6 @@ use uuid::Uuid;
 use crate::changes::Changes;
 use crate::progress::Behind;
 use crate::read_model::ReadModel;
-use crate::shares::Shares;
 
 /// How long a query waits for its token.
 pub const MAX_WAIT: Duration = Duration::from_secs(2);

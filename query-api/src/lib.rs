@@ -51,5 +51,4 @@ pub mod ready;
 pub mod routes;
 pub mod serve;
 pub mod settings;
-pub mod shares;
 pub mod transfers;

@@ -9,12 +9,11 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use fittrack_runtime::problem::Problem;
+use fittrack_runtime::shares::{Share, Shares};
 use futures::stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
-
-use crate::shares::{Share, Shares};
 
 /// Longer answers are transfers.
 pub const LONG: usize = 256 * 1024;

@@ -7,6 +7,7 @@ pub mod claims;
 pub mod draft;
 pub mod overlap;
 pub mod prepare;
+pub mod turns;
 pub mod zip;
 
 use std::sync::Arc;

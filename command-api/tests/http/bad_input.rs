@@ -192,7 +192,7 @@ async fn when_too_many_files_are_under_way_the_next_comes_back_later() {
     let world = World::new().await;
     let ann = world.athlete("ann").await;
     let mut all = Vec::new();
-    while let Ok(turn) = world.app.uploads.take(Uuid::now_v7()).await {
+    while let Ok(turn) = world.app.file_turns.take(Uuid::now_v7()).await {
         all.push(turn);
     }
     let answer = ann.imports("application/gpx+xml", "<gpx/>").await;

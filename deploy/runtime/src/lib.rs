@@ -2,7 +2,7 @@
 //! It sits under the three services (`command-api`, `projectors`, `query-api`) and knows nothing of what they decide or store.
 //!
 //! In reading order: a process reads its settings ([`config`]), starts ([`process`]: [`telemetry`], [`shutdown`], [`private`]), serves
-//! ([`server`] behind its [`edge`], with [`client_address`], [`rate_limit`], [`cors`], [`trace`], [`problem`], [`docs`], [`json`], [`auth`] and [`keys`]) and talks to its databases and broker ([`pg`], [`kafka`],
+//! ([`server`] behind its [`edge`], with [`client_address`], [`rate_limit`], [`shares`], [`cors`], [`trace`], [`problem`], [`docs`], [`json`], [`auth`] and [`keys`]) and talks to its databases and broker ([`pg`], [`kafka`],
 //! [`lease`], [`backoff`]). Time is read in [`clock`] alone.
 
 pub mod auth;
@@ -32,6 +32,7 @@ pub mod problem;
 pub mod process;
 pub mod rate_limit;
 pub mod server;
+pub mod shares;
 pub mod shutdown;
 pub mod telemetry;
 #[cfg(test)]

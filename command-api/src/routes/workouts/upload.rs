@@ -18,8 +18,10 @@ use super::{
 };
 use crate::{
     app::App,
-    imports::zip::receive::{Accepted, Arriving, NotReceived},
-    jobs::turns::{NoShare, Share},
+    imports::{
+        turns::{FileTurn, NoTurn},
+        zip::receive::{Accepted, Arriving, NotReceived},
+    },
     routes::{
         command::{fingerprint, keyed_command, route},
         problems::{self, FILE_REFUSED, RETRY_AFTER},
@@ -56,7 +58,7 @@ pub struct FileUpload {
     /// Identifies the request: the file, its form and the query; not how it was wrapped.
     pub fingerprint: String,
     /// Held while the file is in memory.
-    pub turn: Share,
+    pub turn: FileTurn,
 }
 
 /// A zip from a signed-in athlete, received and waiting for its turn.
@@ -169,7 +171,7 @@ impl Upload {
         declared: &Declared,
         frames: impl Stream<Item = Result<Bytes, Problem>> + Unpin,
     ) -> Result<Uploaded, Problem> {
-        let turn = app.uploads.take(self.athlete_id.0).await.map_err(no_turn)?;
+        let turn = app.file_turns.take(self.athlete_id.0).await.map_err(no_turn)?;
         let file = in_time(READ, whole(frames)).await?;
         let format = declared.format(&file)?;
         let fingerprint = fingerprint([format.as_str().as_bytes(), self.target.as_bytes(), b"", b"", &file]);
@@ -243,10 +245,10 @@ async fn in_time<T>(limit: Duration, reading: impl Future<Output = Result<T, Pro
     tokio::time::timeout(limit, reading).await.map_err(late)?
 }
 
-fn no_turn(reason: NoShare) -> Problem {
+fn no_turn(reason: NoTurn) -> Problem {
     match reason {
-        NoShare::OfAll => busy(),
-        NoShare::OfAthlete => Problem::too_many_requests(
+        NoTurn::OfAll => busy(),
+        NoTurn::OfAthlete => Problem::too_many_requests(
             "as many files of yours as may be are being taken in; send this one after them",
             RETRY_AFTER,
         ),

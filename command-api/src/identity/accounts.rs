@@ -110,6 +110,13 @@ pub async fn activate(connection: &mut PgConnection, athlete_id: Uuid) -> Result
     Ok(activated.rows_affected() == 1)
 }
 
+const REMOVE_PENDING: &str = "DELETE FROM accounts WHERE athlete_id = $1 AND status = 'pending'";
+
+/// Takes back a pending account whose athlete will have no event.
+pub async fn remove_pending(pool: &PgPool, athlete_id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query(REMOVE_PENDING).bind(athlete_id).execute(pool).await.map(|_| ())
+}
+
 const PENDING: &str = "
     SELECT athlete_id, password_hash, status, command_id, display_name, time_zone, password_changes, one_time_until
     FROM accounts WHERE status = 'pending' AND created_at <= clock_timestamp() - make_interval(secs => $1)

@@ -114,9 +114,14 @@ impl Registration {
         }
         drop(turn);
         let receipt = self
-            .store_athlete(account.athlete_id, account.command_id, newcomer.display_name, newcomer.time_zone)
+            .complete(
+                account.athlete_id,
+                account.command_id,
+                newcomer.display_name,
+                newcomer.time_zone,
+                &newcomer.origin,
+            )
             .await?;
-        self.activate(account.athlete_id.0, &newcomer.origin).await?;
         Ok(Outcome::Registered(receipt))
     }
 
@@ -128,8 +133,25 @@ impl Registration {
         let display_name = DisplayName::parse(account.display_name.clone().unwrap_or_default()).map_err(unreadable)?;
         let time_zone = TimeZone::parse(account.time_zone.as_deref().unwrap_or_default()).map_err(unreadable)?;
         let athlete_id = AthleteId(account.athlete_id);
-        let receipt = self.store_athlete(athlete_id, account.command_id, display_name, time_zone).await?;
-        self.activate(account.athlete_id, &Origin::default()).await?;
+        self.complete(athlete_id, account.command_id, display_name, time_zone, &Origin::default()).await
+    }
+
+    /// The event under the command id, then the account made active. An address that is registered once more after its account was
+    /// erased may come with the key of the first time, whose event is the erased athlete's: then nobody is registered.
+    async fn complete(
+        &self,
+        athlete_id: AthleteId,
+        command_id: Uuid,
+        display_name: DisplayName,
+        time_zone: TimeZone,
+        origin: &Origin,
+    ) -> Result<Receipt, AccountError> {
+        let receipt = self.store_athlete(athlete_id, command_id, display_name, time_zone).await?;
+        if receipt.stream_id != athlete_id.0 {
+            accounts::remove_pending(&self.accounts, athlete_id.0).await?;
+            return Err(AccountError::KeyReused);
+        }
+        self.activate(athlete_id.0, origin).await?;
         Ok(receipt)
     }
 

@@ -50,6 +50,8 @@ pub async fn sweep(registration: &Registration, grace: Duration) -> Result<u32, 
     for account in accounts::pending_for(registration.accounts(), grace.as_secs_f64(), BATCH).await? {
         match registration.finish(&account).await {
             Ok(_) => finished += 1,
+            // Its key had made another athlete; the account is gone again.
+            Err(AccountError::KeyReused) => {}
             // One that cannot be finished must not keep the others waiting.
             Err(error @ (AccountError::Internal(_) | AccountError::Dispatch(_))) => {
                 tracing::error!(athlete_id = %account.athlete_id, error = %chain(&error), "a registration cannot be finished");

@@ -140,12 +140,7 @@ impl Importer {
         refuse_impossible(&upload, &prepared)?;
         let candidates: Vec<_> = prepared.legs.iter().map(|leg| leg.candidate(prepared.original_sha256)).collect();
         let claims = claims::claim(&self.event_store, upload.context.actor, &candidates).await?;
-        self.store_blobs(&upload, &prepared, &claims).await?;
-        let mut imported = Vec::with_capacity(claims.len());
-        for (leg, claim) in prepared.legs.iter().zip(claims) {
-            imported.push(self.follow(&upload, &prepared, leg, claim, is_retry).await?);
-        }
-        Ok(imported)
+        self.store(&upload, &prepared, claims, is_retry).await
     }
 
     /// Takes in one activity of a file under what its owner has made of it. It is recognised by what was recorded, as ever.
@@ -161,9 +156,38 @@ impl Importer {
         }
         refuse_impossible(&upload, &prepared)?;
         let claims = claims::claim(&self.event_store, upload.context.actor, &[candidate]).await?;
-        self.store_blobs(&upload, &prepared, &claims).await?;
-        let (leg, claim) = prepared.legs.first().zip(claims.into_iter().next()).ok_or_else(missing)?;
-        self.follow(&upload, &prepared, leg, claim, is_retry).await
+        let imported = self.store(&upload, &prepared, claims, is_retry).await?;
+        imported.into_iter().next().ok_or_else(missing)
+    }
+
+    /// Stores the files, then does what each claim says.
+    async fn store(
+        &self,
+        upload: &Upload,
+        prepared: &Prepared,
+        claims: Vec<Claim>,
+        is_retry: bool,
+    ) -> Result<Vec<Imported>, ImportError> {
+        self.store_blobs(upload, prepared, &claims).await?;
+        let mut imported = Vec::with_capacity(claims.len());
+        for (leg, claim) in prepared.legs.iter().zip(claims) {
+            let outcome = self.follow(upload, prepared, leg, claim, is_retry).await;
+            if matches!(outcome, Err(ImportError::Dispatch(DispatchError::Erased))) {
+                self.remove_blobs(upload, prepared).await;
+            }
+            imported.push(outcome?);
+        }
+        Ok(imported)
+    }
+
+    /// The account was erased while this was under way, and the eraser may have passed before the files were here.
+    async fn remove_blobs(&self, upload: &Upload, prepared: &Prepared) {
+        let hashes = prepared.legs.iter().map(|leg| leg.recording_sha256).chain([prepared.original_sha256]);
+        let hashes: Vec<Vec<u8>> = hashes.map(|hash| hash.to_vec()).collect();
+        let removed = blobs::remove_of_erased(&self.event_store, &self.recordings, upload.context.actor, &hashes).await;
+        if let Err(error) = removed {
+            tracing::warn!(%error, "files of an erased account could not be removed; the sweeper will");
+        }
     }
 
     /// Does what the claim says.

@@ -5,7 +5,7 @@ pub mod sweep;
 
 use chrono::{DateTime, Utc};
 use fittrack_domain::ids::AthleteId;
-use fittrack_runtime::clock;
+use fittrack_runtime::{clock, config::Secret};
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -37,7 +37,7 @@ pub struct Sessions {
 #[derive(Debug)]
 pub struct Pair {
     /// Good for ten minutes.
-    pub access_token: String,
+    pub access_token: Secret,
     /// Good once, for the next pair.
     pub refresh_token: OpaqueSecret,
 }
@@ -196,7 +196,7 @@ impl Sessions {
 
     fn pair(&self, athlete_id: Uuid, session_id: Uuid, refresh_token: OpaqueSecret) -> Result<Pair, AccountError> {
         let grant = Grant::of_session(AthleteId(athlete_id), session_id);
-        let access_token = self.tokens.issue(&grant, clock::now())?;
+        let access_token = Secret::new(self.tokens.issue(&grant, clock::now())?);
         Ok(Pair { access_token, refresh_token })
     }
 }

@@ -38,8 +38,8 @@ pub struct Credentials {
     password: String,
 }
 
-/// The tokens of a session.
-#[derive(Debug, Serialize, ToSchema)]
+/// The tokens of a session. No `Debug`: they are for their client alone.
+#[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "access_token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFZERTQSJ9.e30.c2ln", "token_type": "Bearer", "expires_in": 600,
     "refresh_token": "pmTLFw1Vd1Wwm2fQ7hKcE8JtCNoZ6x2A0eHq5rYsUiB"
@@ -59,7 +59,7 @@ impl SessionTokens {
     /// A pair as it is given out.
     pub fn of(pair: &Pair) -> Self {
         Self {
-            access_token: pair.access_token.clone(),
+            access_token: pair.access_token.expose().to_owned(),
             token_type: "Bearer",
             expires_in: LIFETIME_S,
             refresh_token: pair.refresh_token.expose(),

@@ -5,7 +5,7 @@ use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::Removed;
-use crate::{blobs, imports::claims};
+use crate::{blobs, identity::throttle, imports::claims};
 
 /// Positions of the log that one statement looks at.
 pub const SPAN: i64 = 20_000;
@@ -142,12 +142,14 @@ const FORGET_CLIENTS: &str = "UPDATE sessions SET user_agent = NULL WHERE athlet
 const FORGET_KEYS: &str = "UPDATE api_keys SET name = 'erased' WHERE athlete_id = $1";
 const REMOVE_ACCOUNT: &str = "DELETE FROM accounts WHERE athlete_id = $1";
 
-/// Removes address, password and tokens, and what clients and keys were called; in the caller's transaction.
+/// Removes address, password and tokens, from where it was signed in, and what clients and keys were called; in the caller's transaction.
 pub async fn remove_account(
     identity: &mut PgConnection,
     athlete_id: Uuid,
     removed: &mut Removed,
 ) -> Result<(), sqlx::Error> {
+    let networks = throttle::forget_networks(identity, athlete_id).await?;
+    *removed.entry("identity.known_networks".to_owned()).or_default() += networks.cast_signed();
     for (thing, statement) in [
         ("refresh_tokens", REMOVE_REFRESH_TOKENS),
         ("sessions", FORGET_CLIENTS),

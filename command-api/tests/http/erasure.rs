@@ -1,5 +1,8 @@
 //! An account that is erased: closed at once, then gone place by place, whatever crashes in between; the receipt says so.
-use command_api::erasure::{Removed, eraser::Eraser, places};
+use command_api::{
+    erasure::{Removed, eraser::Eraser, places},
+    identity::{audit::Origin, throttle::Subject},
+};
 use fittrack_schemas::{migrations, read_models};
 use serde_json::{Value, json};
 use sqlx::{
@@ -120,6 +123,12 @@ async fn nothing_of_an_erased_account_is_found_in_any_database_and_the_receipt_s
     let leaving = Leaving::new().await;
     let ada = leaving.athlete_with_a_life("adalovelace").await;
     leaving.athlete_with_a_life("gracehopper").await;
+    for email in ["AdaLovelace@example.org", "gracehopper@example.org"] {
+        let origin = Origin { address: Some("192.0.2.7".parse().unwrap()), user_agent: None };
+        let throttle = &leaving.world.app.throttle;
+        let tried = throttle.begin(Subject::sign_in(email, &origin), &origin).await.unwrap();
+        throttle.succeeded(tried.unwrap()).await.unwrap();
+    }
     assert!(leaving.rows_that_hold("adalovelace").await.len() >= 4, "the search finds what is there");
     let answer = leaves(&ada, PASSWORD).await;
     assert_eq!(answer.status, 202, "{}", answer.body);
@@ -144,6 +153,7 @@ async fn nothing_of_an_erased_account_is_found_in_any_database_and_the_receipt_s
         ("recordings", "recordings", 1),
         ("identity", "accounts", 1),
         ("identity", "api_keys", 1),
+        ("identity", "known_networks", 1),
         ("identity", "refresh_tokens", 1),
         ("read_models", "builds", 6),
     ] {

@@ -77,7 +77,8 @@ pub const NOT_KEPT: NotKept = [(CACHE_CONTROL, "no-store")];
 ///
 /// Answers with an access token and the refresh token of a new session. An unknown address, a wrong password and an account that may not sign in get the same
 /// answer after the same work. After five wrong tries for an address from one network each further one has to wait, from one second
-/// doubling to fifteen minutes (429, `Retry-After`); after a hundred, from wherever. Whether the address has an account makes no
+/// doubling to fifteen minutes (429, `Retry-After`); after twenty from an IPv6 /48 or a hundred from wherever, each from elsewhere than the
+/// networks the account was signed in from lately. Whether the address has an account makes no
 /// difference, nobody who is signed in is affected, and after an hour without a try all is as before.
 #[utoipa::path(
     post, path = "/v1/account/sessions", operation_id = "log_in", tag = "account", security(()),

@@ -146,6 +146,7 @@ impl Eraser {
                     &mut erasure.removed,
                 );
                 if !more.await? {
+                    places::remove_answers(&self.event_store, athlete_id, &mut erasure.removed).await?;
                     places::remove_jobs(&self.recordings, athlete_id, &mut erasure.removed).await?;
                     erasure.next_step = Step::RemoveAccount;
                 }

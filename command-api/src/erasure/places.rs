@@ -5,7 +5,7 @@ use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::Removed;
-use crate::{blobs, identity::throttle, imports::claims};
+use crate::{blobs, identity::throttle, imports::claims, store::answers};
 
 /// Positions of the log that one statement looks at.
 pub const SPAN: i64 = 20_000;
@@ -111,6 +111,13 @@ pub async fn remove_claims(
     *removed.entry("event_store.import_claims".to_owned()).or_default() +=
         claims::remove_all(event_store, athlete_id, &workouts).await?;
     Ok(true)
+}
+
+/// Removes what was kept of answers.
+pub async fn remove_answers(event_store: &PgPool, athlete_id: Uuid, removed: &mut Removed) -> Result<(), sqlx::Error> {
+    let answers = answers::remove_of_owner(event_store, athlete_id).await?;
+    *removed.entry("event_store.answers".to_owned()).or_default() += answers.cast_signed();
+    Ok(())
 }
 
 /// Pieces are a mebibyte each; what else is of a job goes with it.

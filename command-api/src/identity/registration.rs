@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     dispatch::{DispatchError, Dispatcher, Receipt, Request},
-    store::append::Place,
+    store::{EventStore, append::Place},
 };
 
 /// Somebody who wants an account.
@@ -70,6 +70,11 @@ impl Registration {
     /// The identity database.
     pub fn accounts(&self) -> &PgPool {
         &self.accounts
+    }
+
+    /// The event store.
+    pub fn store(&self) -> &EventStore {
+        self.dispatcher.store()
     }
 
     /// Makes the account and its athlete, or finishes and answers for what the same request began before. Where the address has an
@@ -234,6 +239,7 @@ impl Registration {
                 default_visibility: Visibility::default(),
             },
             command_id,
+            keyed: false,
             precondition: None,
             traceparent: trace::current().map(trace::TraceContext::to_traceparent),
             correlation_id: None,

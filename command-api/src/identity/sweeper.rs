@@ -37,6 +37,9 @@ pub async fn run(registration: Registration, stop: CancellationToken) {
         if let Err(error) = audit::forget_origins(registration.accounts()).await {
             tracing::warn!(%error, "where old requests came from could not be forgotten");
         }
+        if let Err(error) = registration.store().sweep_answers().await {
+            tracing::warn!(%error, "old answers could not be swept");
+        }
         if let Err(error) = throttle.sweep().await {
             tracing::warn!(%error, "forgotten tries could not be swept");
         }

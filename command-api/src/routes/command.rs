@@ -110,6 +110,7 @@ impl Envelope {
             context,
             command_id,
             fingerprint: Some(self.fingerprint.clone()),
+            keyed: self.keyed == Some(command_id),
             precondition: None,
             traceparent: self.traceparent.clone(),
             correlation_id: None,

@@ -355,6 +355,7 @@ async fn store_event(world: &World, athlete_id: Uuid, command_id: Uuid) {
         context: Context { actor: athlete_id, ..Context::example() },
         command_id,
         fingerprint: None,
+        keyed: false,
         precondition: None,
         traceparent: None,
         correlation_id: None,

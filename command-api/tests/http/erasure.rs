@@ -93,6 +93,8 @@ impl Leaving {
         let athlete = self.world.athlete(name).await;
         let patch = json!({"bio": format!("bio of {name}"), "birth_year": 1990});
         assert_eq!(athlete.patch("/v1/me/profile").merge_patch(&patch).await.status, 202);
+        let again = athlete.patch("/v1/me/profile").header("idempotency-key", "again");
+        assert_eq!(again.merge_patch(&patch).await.status, 202);
         let run = json!({"sport": "run", "started_at": "2026-10-01T06:30:00Z", "duration_s": 1800,
                          "title": format!("title of {name}"), "notes": format!("notes of {name}")});
         assert_eq!(athlete.post("/v1/workouts").json(&run).await.status, 202);
@@ -149,6 +151,7 @@ async fn nothing_of_an_erased_account_is_found_in_any_database_and_the_receipt_s
     for (place, what, expected) in [
         ("event_store", "events", 6),
         ("event_store", "import_claims", 1),
+        ("event_store", "answers", 1),
         ("recordings", "originals", 1),
         ("recordings", "recordings", 1),
         ("identity", "accounts", 1),

@@ -56,6 +56,11 @@ impl Exports {
         jobs::find(&self.recordings, athlete_id, export_id).await
     }
 
+    /// Whether an export is somebody else's.
+    pub async fn is_another_s(&self, athlete_id: AthleteId, export_id: Uuid) -> Result<bool, sqlx::Error> {
+        jobs::is_another_s(&self.recordings, athlete_id, export_id).await
+    }
+
     /// A piece of a finished export's zip.
     pub async fn piece(&self, export: &Export, number: i32) -> Result<Option<bytes::Bytes>, sqlx::Error> {
         jobs::piece(&self.recordings, export, number).await

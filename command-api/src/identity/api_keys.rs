@@ -127,6 +127,8 @@ const USE: &str = "
       AND accounts.athlete_id = api_keys.athlete_id AND accounts.status = 'active'
     RETURNING key_id, api_keys.athlete_id, scopes, expires_at";
 
+const IS_ANOTHER_S: &str = "SELECT EXISTS (SELECT FROM api_keys WHERE key_id = $2 AND athlete_id <> $1)";
+
 const SWEEP: [&str; 2] = [
     "DELETE FROM api_keys WHERE key_id IN (
         SELECT key_id FROM api_keys WHERE ended_at < clock_timestamp() - interval '1 day' ORDER BY ended_at LIMIT $1)",
@@ -203,6 +205,11 @@ impl ApiKeys {
         }
         self.ended.note(ended);
         Ok(ended.is_some())
+    }
+
+    /// Whether a key is somebody else's.
+    pub async fn is_another_s(&self, athlete_id: Uuid, key_id: Uuid) -> Result<bool, sqlx::Error> {
+        sqlx::query_scalar(IS_ANOTHER_S).bind(athlete_id).bind(key_id).fetch_one(&self.pool).await
     }
 
     /// An access token for a key; `None` where it is none, or has ended.

@@ -9,6 +9,7 @@ pub mod decoys;
 pub mod email;
 pub mod ended;
 mod leaving;
+pub mod notes;
 pub mod password_change;
 pub mod passwords;
 pub mod registration;

@@ -121,6 +121,8 @@ const END_SURPLUS: &str = "
         ORDER BY last_used_at DESC, session_id OFFSET $2)
     RETURNING session_id";
 
+const IS_ANOTHER_S: &str = "SELECT EXISTS (SELECT FROM sessions WHERE session_id = $2 AND athlete_id <> $1)";
+
 impl Sessions {
     /// Over the identity database.
     pub fn new(pool: PgPool, tokens: Tokens, ended: EndedSessions) -> Self {
@@ -177,6 +179,11 @@ impl Sessions {
         }
         self.ended.note(ended);
         Ok(ended.is_some())
+    }
+
+    /// Whether a session is somebody else's.
+    pub async fn is_another_s(&self, athlete_id: Uuid, session_id: Uuid) -> Result<bool, sqlx::Error> {
+        sqlx::query_scalar(IS_ANOTHER_S).bind(athlete_id).bind(session_id).fetch_one(&self.pool).await
     }
 
     /// What ends in a transaction is announced once it has committed: pass the ids to [`Sessions::announce`].

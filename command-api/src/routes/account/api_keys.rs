@@ -22,7 +22,7 @@ use crate::{
     routes::{
         documentation::{OwnAccountProblems, SignInProblems},
         fields::Fields,
-        problems,
+        problems, refusals,
     },
 };
 
@@ -177,6 +177,9 @@ pub async fn end_api_key(
     if app.api_keys.end(caller.athlete_id, key_id, &origin).await.map_err(problems::of_database)? {
         Ok(StatusCode::NO_CONTENT)
     } else {
+        if app.api_keys.is_another_s(caller.athlete_id, key_id).await.map_err(problems::of_database)? {
+            refusals::another_s(&app, caller.athlete_id, &origin, "api_key", key_id);
+        }
         Err(Problem::not_found("there is no such key"))
     }
 }

@@ -31,6 +31,7 @@ const DOWNLOADS_AT_ONCE: usize = 16;
 pub struct Exports {
     store: EventStore,
     event_store: PgPool,
+    identity: PgPool,
     recordings: PgPool,
     /// Woken when one was asked for here.
     pub woken: Arc<Notify>,
@@ -39,9 +40,16 @@ pub struct Exports {
 }
 
 impl Exports {
-    /// Over the event store and its database, and the recordings.
-    pub fn new(store: EventStore, event_store: PgPool, recordings: PgPool) -> Self {
-        Self { store, event_store, recordings, woken: Arc::default(), downloads: Turns::new(DOWNLOADS_AT_ONCE) }
+    /// Over the event store and its database, accounts and the recordings.
+    pub fn new(store: EventStore, event_store: PgPool, identity: PgPool, recordings: PgPool) -> Self {
+        Self {
+            store,
+            event_store,
+            identity,
+            recordings,
+            woken: Arc::default(),
+            downloads: Turns::new(DOWNLOADS_AT_ONCE),
+        }
     }
 
     /// Asks for an export; answers with the one under way where there is one.
@@ -85,6 +93,7 @@ impl Queue for Exports {
             thread: Thread::new(stop),
             store: self.store.clone(),
             event_store: self.event_store.clone(),
+            identity: self.identity.clone(),
             recordings: self.recordings.clone(),
             beaten_at: Cell::new(Instant::now()),
         };

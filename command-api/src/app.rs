@@ -19,8 +19,8 @@ use crate::{
     dispatch::Dispatcher,
     exports::Exports,
     identity::{
-        AccountError, api_keys::ApiKeys, ended::EndedSessions, passwords::Passwords, registration::Registration,
-        sessions::Sessions, sign_in::SignIn, throttle::Throttle, tokens::Tokens,
+        AccountError, api_keys::ApiKeys, ended::EndedSessions, notes::Notes, passwords::Passwords,
+        registration::Registration, sessions::Sessions, sign_in::SignIn, throttle::Throttle, tokens::Tokens,
     },
     imports::{Importer, turns::FileTurns, zip::ZipImports},
     routes::{
@@ -51,6 +51,8 @@ pub struct Parts {
     pub sessions: Sessions,
     /// Keys for programs.
     pub api_keys: ApiKeys,
+    /// Notes for the audit log, of what may come in floods.
+    pub notes: Notes,
     /// Which sessions and keys have ended lately.
     pub ended: EndedSessions,
     /// Checks access tokens.
@@ -120,8 +122,9 @@ impl App {
             api_keys: ApiKeys::new(identity.clone(), tokens.clone(), ended.clone()),
             sessions,
             ended,
+            notes: Notes::new(identity.clone()),
+            exports: Exports::new(dispatcher.store().clone(), event_store, identity.clone(), recordings.clone()),
             registration: Registration::new(identity, dispatcher.clone(), passwords.clone(), throttle.clone()),
-            exports: Exports::new(dispatcher.store().clone(), event_store, recordings.clone()),
             zip_imports: ZipImports::new(importer.clone(), dispatcher.clone(), recordings),
             importer,
             verifier: Verifier::new(keys, &issuer, &audience)?.with_revocations(revocations),

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use fittrack_domain::ids::AthleteId;
 use metrics::counter;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
+
+use crate::imports::claims;
 
 /// How often unreferenced blobs are looked for.
 const INTERVAL: Duration = Duration::from_secs(3600);
@@ -53,6 +56,25 @@ const LOAD: &str = "SELECT content FROM blobs WHERE sha256 = decode($1, 'hex')";
 /// The content with this SHA-256 (hexadecimal).
 pub async fn load(pool: &PgPool, sha256: &str) -> Result<Option<Vec<u8>>, sqlx::Error> {
     sqlx::query_scalar(LOAD).bind(sha256).fetch_optional(pool).await
+}
+
+const NOW: &str = "SELECT clock_timestamp()";
+const REMOVE_OLDER: &str = "DELETE FROM blobs WHERE sha256 = ANY($1) AND stored_at < $2 RETURNING kind";
+
+/// Removes blobs of somebody whose account is erased; the kinds of those that were there. One that somebody else has imported as well
+/// stays theirs: their claim is seen, or their import makes it younger than our look.
+pub async fn remove_of_erased(
+    event_store: &PgPool,
+    recordings: &PgPool,
+    athlete_id: AthleteId,
+    hashes: &[Vec<u8>],
+) -> Result<Vec<String>, sqlx::Error> {
+    if hashes.is_empty() {
+        return Ok(vec![]);
+    }
+    let looked_at: DateTime<Utc> = sqlx::query_scalar(NOW).fetch_one(recordings).await?;
+    let own = claims::not_of_others(event_store, athlete_id, hashes).await?;
+    sqlx::query_scalar(REMOVE_OLDER).bind(&own).bind(looked_at).fetch_all(recordings).await
 }
 
 /// Removes blobs that nothing names. Claims are in another database, so a blob is removed only if it is still old at the

@@ -16,6 +16,7 @@ use uuid::Uuid;
 pub use crate::store::append::Earlier;
 use crate::store::{
     EventStore, LoadError,
+    answers::Answer,
     append::{Append, NewEvent, Outcome, Place},
     cache::Loaded,
     hints::Hints,
@@ -40,6 +41,8 @@ pub struct Request<A: Decider> {
     pub command_id: Uuid,
     /// Identifies the request; the same command id with another fingerprint is refused.
     pub fingerprint: Option<String>,
+    /// Its client named it by a key: its answer is kept even where it stores nothing.
+    pub keyed: bool,
     /// What the client believes the stream's version to be.
     pub precondition: Option<Precondition>,
     /// W3C trace context.
@@ -156,7 +159,7 @@ impl Dispatcher {
         Ok((loaded.state, loaded.version))
     }
 
-    /// What a command stored, if it did.
+    /// What a command stored or was answered, if it was.
     pub async fn find_command(&self, command_id: Uuid) -> Result<Option<Earlier>, LoadError> {
         self.store.find_command(command_id).await
     }
@@ -284,6 +287,21 @@ impl Dispatcher {
         let position = self.store.last_position::<A>(request.stream_id).await.map_err(unavailable)?;
         let partition = self.store.partition_of(request.owner_id.0);
         let place = Place { version, partition, position };
+        if request.keyed {
+            let answer = Answer {
+                command_id: request.command_id,
+                owner_id: request.owner_id.0,
+                aggregate_id: request.stream_id,
+                place,
+                fingerprint: request.fingerprint.clone(),
+            };
+            // Its own copy may have been faster.
+            if !self.store.keep_answer(answer).await.map_err(unavailable)?
+                && let Some(earlier) = self.find_command(request.command_id).await.map_err(unavailable)?
+            {
+                return replayed(request, &earlier);
+            }
+        }
         Ok(Receipt { changed: false, ..receipt(request.stream_id, place) })
     }
 
@@ -330,7 +348,7 @@ fn replayed<A: Decider>(request: &Request<A>, earlier: &Earlier) -> Result<Recei
         return Err(DispatchError::FingerprintMismatch);
     }
     let stream_id = Uuid::parse_str(&earlier.aggregate_id).unwrap_or(request.stream_id);
-    Ok(Receipt { replayed: true, ..receipt(stream_id, earlier.place) })
+    Ok(Receipt { replayed: true, changed: earlier.changed(), ..receipt(stream_id, earlier.place) })
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "fits map_err")]

@@ -29,6 +29,26 @@ CREATE UNIQUE INDEX events_stream ON events (aggregate_type, aggregate_id, seque
 -- Serves: "was this command stored already?", and refuses a second one.
 CREATE UNIQUE INDEX events_command ON events (command_id) WHERE command_index = 0;
 
+-- Commands under a client's key that were answered though they stored nothing, so that the same key gets the same answer.
+--
+-- Written by: the command API, before it answers. Read by: append_events() and the command API. Swept after two days.
+CREATE TABLE answered_commands (
+    command_id   uuid        PRIMARY KEY,
+    owner_id     uuid        NOT NULL,
+    aggregate_id text        NOT NULL,                 -- what the answer names, with its place
+    version      bigint      NOT NULL,
+    partition    integer     NOT NULL,
+    position     bigint      NOT NULL,
+    metadata     json        NOT NULL,                 -- the fingerprint, as an event has it
+    answered_at  timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+-- Serves: the sweeper.
+CREATE INDEX answered_commands_answered ON answered_commands (answered_at);
+-- Serves: erasure.
+CREATE INDEX answered_commands_owner ON answered_commands (owner_id);
+
+GRANT SELECT, INSERT, DELETE ON answered_commands TO fittrack_command;
+
 -- Facts of this store, checked by every process at its start.
 CREATE TABLE store_settings (
     only_row   boolean PRIMARY KEY DEFAULT true CHECK (only_row),

@@ -16,7 +16,8 @@ GRANT SELECT ON erased_owners TO fittrack_command;
 -- place (from 1) and events of a command stand in order. Every command gets one row back:
 --
 --   stored    its events are in the log: stream `version` after it, its first and last position
---   duplicate its command id was in the log already: version, positions and metadata are those of the first time
+--   duplicate its command id was in the log already, or was answered without an event: version, positions and metadata are
+--             those of the first time
 --   conflict  the stream is not at the expected version: `version` is where it is
 --
 -- A batch with a command of an owner whose log is closed is refused whole (FT001).
@@ -46,7 +47,7 @@ CREATE FUNCTION append_events(
     first_position bigint,
     last_position  bigint,
     aggregate_id   text,   -- of a duplicate: the stream its first copy went to
-    first_event_id uuid,   -- of a duplicate
+    first_event_id uuid,   -- of a duplicate, where it stored something
     metadata       text    -- of a duplicate
 ) LANGUAGE plpgsql SECURITY DEFINER
   SET search_path = public, pg_temp
@@ -82,10 +83,13 @@ BEGIN
         SELECT a.*, earlier.event_id AS earlier_event_id, earlier.partition AS earlier_partition,
                earlier.position AS earlier_position, earlier.aggregate_type AS earlier_type,
                earlier.aggregate_id AS earlier_id, earlier.sequence AS earlier_sequence, earlier.metadata AS earlier_metadata,
+               answered.partition AS answered_partition, answered.position AS answered_position,
+               answered.version AS answered_version, answered.aggregate_id AS answered_id, answered.metadata AS answered_metadata,
                coalesce(stream.version, 0) AS current_version,
                -- Of several commands in this batch on one stream, or with one id, the first that fits wins.
                row_number() OVER (PARTITION BY a.aggregate_type, a.aggregate_id ORDER BY
-                   earlier.event_id IS NOT NULL, coalesce(stream.version, 0) <> a.expected_version, a.command) AS turn_in_stream,
+                   earlier.event_id IS NOT NULL OR answered.version IS NOT NULL,
+                   coalesce(stream.version, 0) <> a.expected_version, a.command) AS turn_in_stream,
                row_number() OVER (PARTITION BY a.command_id ORDER BY a.command) AS turn_of_id
         FROM asked a
         LEFT JOIN LATERAL (
@@ -94,6 +98,10 @@ BEGIN
             LIMIT 1 -- without it the plan made on an empty table joins with a scan of the whole index
         ) earlier ON true
         LEFT JOIN LATERAL (
+            SELECT k.partition, k.position, k.version, k.aggregate_id, k.metadata
+            FROM answered_commands k WHERE k.command_id = a.command_id LIMIT 1
+        ) answered ON true
+        LEFT JOIN LATERAL (
             SELECT e.sequence AS version FROM events e
             WHERE e.aggregate_type = a.aggregate_type AND e.aggregate_id = a.aggregate_id
             ORDER BY e.sequence DESC LIMIT 1
@@ -101,7 +109,7 @@ BEGIN
     ),
     judged AS (
         SELECT c.*,
-               CASE WHEN earlier_event_id IS NOT NULL THEN 'duplicate'
+               CASE WHEN earlier_event_id IS NOT NULL OR answered_version IS NOT NULL THEN 'duplicate'
                     WHEN current_version <> expected_version OR turn_in_stream > 1 OR turn_of_id > 1 THEN 'conflict'
                     ELSE 'stored' END AS outcome
         FROM checked c
@@ -138,13 +146,14 @@ BEGIN
         FROM numbered n GROUP BY n.command
     )
     SELECT j.command, j.outcome,
-           CASE j.outcome WHEN 'stored' THEN s.version WHEN 'duplicate' THEN d.version ELSE j.current_version END,
-           CASE j.outcome WHEN 'duplicate' THEN j.earlier_partition ELSE j.partition END,
-           CASE j.outcome WHEN 'duplicate' THEN j.earlier_position ELSE s.first_position END,
-           CASE j.outcome WHEN 'duplicate' THEN d.last_position ELSE s.last_position END,
-           coalesce(j.earlier_id, j.aggregate_id),
+           CASE j.outcome WHEN 'stored' THEN s.version WHEN 'duplicate' THEN coalesce(d.version, j.answered_version)
+                          ELSE j.current_version END,
+           CASE j.outcome WHEN 'duplicate' THEN coalesce(j.earlier_partition, j.answered_partition) ELSE j.partition END,
+           CASE j.outcome WHEN 'duplicate' THEN coalesce(j.earlier_position, j.answered_position) ELSE s.first_position END,
+           CASE j.outcome WHEN 'duplicate' THEN coalesce(d.last_position, j.answered_position) ELSE s.last_position END,
+           coalesce(j.earlier_id, j.answered_id, j.aggregate_id),
            j.earlier_event_id,
-           j.earlier_metadata::text
+           coalesce(j.earlier_metadata, j.answered_metadata)::text
     FROM judged j
     LEFT JOIN stored s ON s.command = j.command
     -- The last event of a command that was stored before: its events follow each other in the stream.

@@ -9,13 +9,16 @@ CREATE TABLE api_keys (
     scopes       text[]      NOT NULL CHECK (scopes <@ ARRAY['read', 'write'] AND cardinality(scopes) BETWEEN 1 AND 2),
     created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
     last_used_at timestamptz,                  -- when an access token was last issued
-    expires_at   timestamptz,
-    ended_at     timestamptz                   -- never taken back; the sweeper removes the row after a day
+    expires_at   timestamptz,                  -- ends by itself
+    ended_at     timestamptz                   -- never taken back
+    -- The sweeper removes the row a day after either.
 );
 -- Serves: giving out an access token.
 CREATE UNIQUE INDEX api_keys_hash ON api_keys (key_hash);
 -- Serves: an athlete's own keys.
 CREATE INDEX api_keys_live ON api_keys (athlete_id, created_at) WHERE ended_at IS NULL;
+-- Serves: the sweeper.
+CREATE INDEX api_keys_expires ON api_keys (expires_at) WHERE expires_at IS NOT NULL;
 -- Serves: what ended lately, and the sweeper.
 CREATE INDEX api_keys_ended ON api_keys (ended_at) WHERE ended_at IS NOT NULL;
 

@@ -25,7 +25,7 @@ const TRY_AGAIN_S: f64 = 10.0;
 pub struct Eraser {
     /// Identity, as `fittrack_command`.
     pub identity: PgPool,
-    /// The event store, as `fittrack_command`: import claims.
+    /// The event store, as `fittrack_command`: import claims, and what events name.
     pub event_store: PgPool,
     /// The recordings, as `fittrack_command`.
     pub recordings: PgPool,
@@ -125,23 +125,28 @@ impl Eraser {
             }
             Step::RedactEvents => {
                 let (after, end) = (erasure.redacted_upto, erasure.farewell.unwrap_or_default());
-                let upto = end.min(after + places::SPAN);
-                let redacted = places::redact_events(&self.log, athlete_id, partition, after, upto).await?;
+                let owner = AthleteId(athlete_id);
+                let span = places::next_span(&self.event_store, owner, partition, after, end).await?;
+                // The events are what tells of files whose claims are gone, so the files go first.
+                places::remove_blobs(&self.event_store, &self.recordings, owner, &span.blobs, &mut erasure.removed)
+                    .await?;
+                let redacted = places::redact_events(&self.log, athlete_id, partition, after, span.upto).await?;
                 *erasure.removed.entry(EVENTS.to_owned()).or_default() += redacted;
-                erasure.redacted_upto = upto;
-                if upto >= end {
+                erasure.redacted_upto = span.upto;
+                if span.upto >= end {
                     erasure.next_step = Step::RemoveRecordings;
                 }
             }
             Step::RemoveRecordings => {
                 claims::wait_for_those_under_way(&self.event_store, AthleteId(athlete_id)).await?;
-                let more = places::remove_blobs(
+                let more = places::remove_claims(
                     &self.event_store,
                     &self.recordings,
                     AthleteId(athlete_id),
                     &mut erasure.removed,
                 );
                 if !more.await? {
+                    places::remove_answers(&self.event_store, athlete_id, &mut erasure.removed).await?;
                     places::remove_jobs(&self.recordings, athlete_id, &mut erasure.removed).await?;
                     erasure.next_step = Step::RemoveAccount;
                 }

@@ -18,9 +18,9 @@ use uuid::Uuid;
 pub enum Step {
     /// Nothing is appended to the athlete's log any more; projections are told by its last event.
     CloseLog,
-    /// The events lose their content.
+    /// The events lose their content; the files they name go first.
     RedactEvents,
-    /// Files, samples, exports and claims go.
+    /// Claims go, and what they alone name; exports and imports of zips.
     RemoveRecordings,
     /// Address, password, tokens and names of keys go.
     RemoveAccount,

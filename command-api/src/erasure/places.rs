@@ -1,16 +1,15 @@
 //! Every place an account leaves something in, and the statements that remove it. Each may run again after a crash: what is gone
 //! stays gone. A number is exact but where a crash came between removing files and noting it: those are missing from it.
-use chrono::{DateTime, Utc};
 use fittrack_domain::ids::AthleteId;
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::Removed;
-use crate::imports::claims;
+use crate::{blobs, identity::throttle, imports::claims, store::answers};
 
 /// Positions of the log that one statement looks at.
 pub const SPAN: i64 = 20_000;
-/// Claims whose blobs are removed in one go.
+/// Events or claims whose blobs are removed in one go.
 const PAGE: i64 = 200;
 
 const CLOSE_LOG: &str = "SELECT close_log($1, $2, $3)";
@@ -38,32 +37,87 @@ pub async fn redact_events(
     sqlx::query_scalar(REDACT).bind(athlete_id).bind(partition).bind(after).bind(upto).fetch_one(eraser).await
 }
 
-const REMOVE_BLOBS: &str = "DELETE FROM blobs WHERE sha256 = ANY($1) AND stored_at < $2 RETURNING kind";
-const NOW: &str = "SELECT clock_timestamp()";
+/// A span of the log, and what the athlete's events in it name.
+#[derive(Debug)]
+pub struct Span {
+    /// Its last position.
+    pub upto: i64,
+    /// Files and samples.
+    pub blobs: Vec<Vec<u8>>,
+}
 
-/// Removes the next of the athlete's files and samples, then the claims that name them; `false` when there are none. A file that
-/// somebody else has imported as well stays theirs: their claim is seen, or their import makes it younger than our look.
+const NAMED: &str = "
+    SELECT position, array_remove(ARRAY[
+               decode(payload->'recording'->>'original_sha256', 'hex'),
+               decode(payload->'recording'->>'recording_sha256', 'hex')], NULL)
+    FROM events
+    WHERE partition = $1 AND position > $2 AND position <= $3 AND owner_id = $4 AND event_type = 'workout_imported'
+    ORDER BY position LIMIT $5";
+
+/// The next span before `end`: at most [`SPAN`] positions, and so many events that name files as are removed in one go. The claim of a
+/// workout that was deleted is gone, its event is not.
+pub async fn next_span(
+    event_store: &PgPool,
+    athlete_id: AthleteId,
+    partition: i32,
+    after: i64,
+    end: i64,
+) -> Result<Span, sqlx::Error> {
+    let upto = end.min(after + SPAN);
+    let named: Vec<(i64, Vec<Vec<u8>>)> = sqlx::query_as(NAMED)
+        .bind(partition)
+        .bind(after)
+        .bind(upto)
+        .bind(athlete_id.0)
+        .bind(PAGE)
+        .fetch_all(event_store)
+        .await?;
+    let is_full = i64::try_from(named.len()).unwrap_or(i64::MAX) >= PAGE;
+    let last = named.last().filter(|_| is_full).map(|(position, ..)| *position);
+    let blobs = named.into_iter().flat_map(|(_, blobs)| blobs);
+    Ok(Span { upto: last.unwrap_or(upto), blobs: blobs.collect() })
+}
+
+/// Removes files and samples of the athlete's that nobody else has.
 pub async fn remove_blobs(
+    event_store: &PgPool,
+    recordings: &PgPool,
+    athlete_id: AthleteId,
+    hashes: &[Vec<u8>],
+    removed: &mut Removed,
+) -> Result<(), sqlx::Error> {
+    for kind in blobs::remove_of_erased(event_store, recordings, athlete_id, hashes).await? {
+        *removed.entry(format!("recordings.{kind}s")).or_default() += 1;
+    }
+    Ok(())
+}
+
+/// Removes what the next of the athlete's claims name, then the claims; `false` when there are none. Of an import that never came to
+/// its event the claim alone knows.
+pub async fn remove_claims(
     event_store: &PgPool,
     recordings: &PgPool,
     athlete_id: AthleteId,
     removed: &mut Removed,
 ) -> Result<bool, sqlx::Error> {
-    let looked_at: DateTime<Utc> = sqlx::query_scalar(NOW).fetch_one(recordings).await?;
     let page = claims::of_athlete(event_store, athlete_id, PAGE).await?;
     if page.is_empty() {
         return Ok(false);
     }
-    let own: Vec<Vec<u8>> = page.iter().filter(|blob| !blob.is_shared).map(|blob| blob.sha256.clone()).collect();
-    let kinds: Vec<String> = sqlx::query_scalar(REMOVE_BLOBS).bind(&own).bind(looked_at).fetch_all(recordings).await?;
-    for kind in kinds {
-        *removed.entry(format!("recordings.{kind}s")).or_default() += 1;
-    }
+    let hashes: Vec<Vec<u8>> = page.iter().map(|blob| blob.sha256.clone()).collect();
+    remove_blobs(event_store, recordings, athlete_id, &hashes, removed).await?;
     let mut workouts: Vec<Uuid> = page.iter().map(|blob| blob.workout_id).collect();
     workouts.dedup();
     *removed.entry("event_store.import_claims".to_owned()).or_default() +=
         claims::remove_all(event_store, athlete_id, &workouts).await?;
     Ok(true)
+}
+
+/// Removes what was kept of answers.
+pub async fn remove_answers(event_store: &PgPool, athlete_id: Uuid, removed: &mut Removed) -> Result<(), sqlx::Error> {
+    let answers = answers::remove_of_owner(event_store, athlete_id).await?;
+    *removed.entry("event_store.answers".to_owned()).or_default() += answers.cast_signed();
+    Ok(())
 }
 
 /// Pieces are a mebibyte each; what else is of a job goes with it.
@@ -95,12 +149,14 @@ const FORGET_CLIENTS: &str = "UPDATE sessions SET user_agent = NULL WHERE athlet
 const FORGET_KEYS: &str = "UPDATE api_keys SET name = 'erased' WHERE athlete_id = $1";
 const REMOVE_ACCOUNT: &str = "DELETE FROM accounts WHERE athlete_id = $1";
 
-/// Removes address, password and tokens, and what clients and keys were called; in the caller's transaction.
+/// Removes address, password and tokens, from where it was signed in, and what clients and keys were called; in the caller's transaction.
 pub async fn remove_account(
     identity: &mut PgConnection,
     athlete_id: Uuid,
     removed: &mut Removed,
 ) -> Result<(), sqlx::Error> {
+    let networks = throttle::forget_networks(identity, athlete_id).await?;
+    *removed.entry("identity.known_networks".to_owned()).or_default() += networks.cast_signed();
     for (thing, statement) in [
         ("refresh_tokens", REMOVE_REFRESH_TOKENS),
         ("sessions", FORGET_CLIENTS),

@@ -10,6 +10,8 @@ use super::Erasure;
 
 /// How long the audit log says where a request came from (`forget_origins`), in days.
 const ORIGINS_DAYS: i64 = 90;
+/// When what came after us is gone: an export in seven days and an hour, blobs by the next round of their sweeper.
+const STRAYS_DAYS: i64 = 8;
 /// How long the ids of ended sessions are kept, in days.
 const SESSIONS_DAYS: i64 = 15;
 
@@ -103,6 +105,12 @@ impl From<Erasure> for Receipt {
                 place: "identity",
                 what: "ids of ended sessions",
                 by: requested_at + TimeDelta::days(SESSIONS_DAYS + 1),
+            },
+            // Each removes its own when it finds the account erased; one whose process dies before cannot.
+            Expiring {
+                place: "recordings",
+                what: "files of an upload or export that was under way and broke off",
+                by: finished_at.unwrap_or(requested_at) + TimeDelta::days(STRAYS_DAYS),
             },
         ];
         Self {

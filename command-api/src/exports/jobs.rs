@@ -77,6 +77,13 @@ pub async fn find(pool: &PgPool, athlete_id: AthleteId, export_id: Uuid) -> Resu
     sqlx::query_as(FIND).bind(export_id).bind(athlete_id.0).fetch_optional(pool).await
 }
 
+const IS_ANOTHER_S: &str = "SELECT EXISTS (SELECT FROM export_jobs WHERE export_id = $1 AND athlete_id <> $2)";
+
+/// Whether an export is somebody else's.
+pub async fn is_another_s(pool: &PgPool, athlete_id: AthleteId, export_id: Uuid) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(IS_ANOTHER_S).bind(export_id).bind(athlete_id.0).fetch_one(pool).await
+}
+
 const TAKE: &str = "
     UPDATE export_jobs
     SET state = 'running', attempts = attempts + 1, epoch = epoch + 1,

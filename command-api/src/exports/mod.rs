@@ -31,6 +31,7 @@ const DOWNLOADS_AT_ONCE: usize = 16;
 pub struct Exports {
     store: EventStore,
     event_store: PgPool,
+    identity: PgPool,
     recordings: PgPool,
     /// Woken when one was asked for here.
     pub woken: Arc<Notify>,
@@ -39,9 +40,16 @@ pub struct Exports {
 }
 
 impl Exports {
-    /// Over the event store and its database, and the recordings.
-    pub fn new(store: EventStore, event_store: PgPool, recordings: PgPool) -> Self {
-        Self { store, event_store, recordings, woken: Arc::default(), downloads: Turns::new(DOWNLOADS_AT_ONCE) }
+    /// Over the event store and its database, accounts and the recordings.
+    pub fn new(store: EventStore, event_store: PgPool, identity: PgPool, recordings: PgPool) -> Self {
+        Self {
+            store,
+            event_store,
+            identity,
+            recordings,
+            woken: Arc::default(),
+            downloads: Turns::new(DOWNLOADS_AT_ONCE),
+        }
     }
 
     /// Asks for an export; answers with the one under way where there is one.
@@ -54,6 +62,11 @@ impl Exports {
     /// An athlete's own export.
     pub async fn find(&self, athlete_id: AthleteId, export_id: Uuid) -> Result<Option<Export>, sqlx::Error> {
         jobs::find(&self.recordings, athlete_id, export_id).await
+    }
+
+    /// Whether an export is somebody else's.
+    pub async fn is_another_s(&self, athlete_id: AthleteId, export_id: Uuid) -> Result<bool, sqlx::Error> {
+        jobs::is_another_s(&self.recordings, athlete_id, export_id).await
     }
 
     /// A piece of a finished export's zip.
@@ -80,6 +93,7 @@ impl Queue for Exports {
             thread: Thread::new(stop),
             store: self.store.clone(),
             event_store: self.event_store.clone(),
+            identity: self.identity.clone(),
             recordings: self.recordings.clone(),
             beaten_at: Cell::new(Instant::now()),
         };

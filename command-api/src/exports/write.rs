@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     blobs,
+    identity::accounts,
     jobs::{
         BEAT, JobError, MAX_ENTRIES, MAX_ZIP_BYTES, Thread,
         pieces::{PieceWriter, Sink, Written},
@@ -46,6 +47,8 @@ pub struct Run {
     pub store: EventStore,
     /// Its database.
     pub event_store: PgPool,
+    /// The identity database.
+    pub identity: PgPool,
     /// Blobs, jobs and pieces.
     pub recordings: PgPool,
     /// The last sign of life.
@@ -103,10 +106,11 @@ fn write_document(run: &Run, zip: &mut Zip) -> Result<Vec<Later>, JobError> {
     let zones_id = PrivacyZones::stream_id(athlete_id);
     run.store.forget::<PrivacyZones>(zones_id);
     let zones = run.thread.wait(run.store.load::<PrivacyZones>(zones_id))?.state.zones.unwrap_or_default();
+    let email = run.thread.wait(accounts::email_of(&run.identity, athlete_id.0))?;
     let streams = streams(run, athlete_id)?;
     let head = serde_json::json!({
         "$schema": DOCUMENT_SCHEMA, "format_version": FORMAT_VERSION, "exported_at": run.job.requested_at,
-        "athlete": ExportedAthlete::of(athlete_id, &profile, &zones),
+        "athlete": ExportedAthlete::of(athlete_id, email, &profile, &zones),
     });
     let head = head.to_string();
     zip.write_all(head.strip_suffix('}').unwrap_or(&head).as_bytes())?;

@@ -1,4 +1,6 @@
 //! The accounts table: each query with its row beside it. See `schemas/identity/0002_accounts.sql`.
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use fittrack_domain::ids::AthleteId;
 use sqlx::{FromRow, PgConnection, PgPool};
@@ -7,7 +9,7 @@ use uuid::Uuid;
 use super::email::Email;
 
 /// One account.
-#[derive(Debug, Clone, FromRow)]
+#[derive(Clone, FromRow)]
 pub struct Account {
     /// Whose it is.
     pub athlete_id: Uuid,
@@ -40,7 +42,7 @@ impl Account {
 }
 
 /// An account about to be made.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NewAccount {
     /// Whose it will be.
     pub athlete_id: AthleteId,
@@ -54,6 +56,21 @@ pub struct NewAccount {
     pub display_name: String,
     /// What the event will say.
     pub time_zone: String,
+}
+
+/// Without the hash.
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { athlete_id, status, .. } = self;
+        f.debug_struct("Account").field("athlete_id", athlete_id).field("status", status).finish_non_exhaustive()
+    }
+}
+
+/// Without address and hash.
+impl fmt::Debug for NewAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewAccount").field("athlete_id", &self.athlete_id).finish_non_exhaustive()
+    }
 }
 
 const INSERT_PENDING: &str = "
@@ -108,6 +125,13 @@ const ACTIVATE: &str = "
 pub async fn activate(connection: &mut PgConnection, athlete_id: Uuid) -> Result<bool, sqlx::Error> {
     let activated = sqlx::query(ACTIVATE).bind(athlete_id).execute(connection).await?;
     Ok(activated.rows_affected() == 1)
+}
+
+const REMOVE_PENDING: &str = "DELETE FROM accounts WHERE athlete_id = $1 AND status = 'pending'";
+
+/// Takes back a pending account whose athlete will have no event.
+pub async fn remove_pending(pool: &PgPool, athlete_id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query(REMOVE_PENDING).bind(athlete_id).execute(pool).await.map(|_| ())
 }
 
 const PENDING: &str = "

@@ -42,6 +42,8 @@ const CREATE: &str = "
 const SET_STATUS: &str = "
     UPDATE accounts SET status = $3 WHERE lower(email) = lower($1) AND status = $2 RETURNING athlete_id";
 
+const TAKE_TURN: &str = "SELECT FROM accounts WHERE athlete_id = $1 FOR NO KEY UPDATE";
+
 const END_KEYS: &str = "UPDATE api_keys SET ended_at = clock_timestamp() WHERE athlete_id = $1 AND ended_at IS NULL";
 
 const SET_FIRST: &str = "
@@ -90,7 +92,7 @@ impl Administration {
         self.set_status(email, "disabled", "active").await
     }
 
-    /// Ends all sessions of an account, which may sign in again.
+    /// Ends all sessions and keys of an account, which may sign in again.
     pub async fn end_sessions(&self, email: &Email) -> Result<Administered, AccountError> {
         let Some(account) = accounts::by_email(&self.pool, email).await? else { return Ok(Administered::NotFound) };
         self.end_all(account.athlete_id, "end_sessions", None).await
@@ -105,9 +107,6 @@ impl Administration {
             .fetch_optional(&mut *transaction)
             .await?;
         let Some(athlete_id) = changed else { return Ok(Administered::NotFound) };
-        if to == "disabled" {
-            sqlx::query(END_KEYS).bind(athlete_id).execute(&mut *transaction).await?;
-        }
         self.end_all(athlete_id, to, Some(transaction)).await
     }
 
@@ -121,11 +120,14 @@ impl Administration {
             Some(transaction) => transaction,
             None => self.pool.begin().await?,
         };
+        // A key that is being made is there before, or finds its session ended.
+        sqlx::query(TAKE_TURN).bind(athlete_id).execute(&mut *transaction).await?;
         let ended = Sessions::end_others(&mut transaction, athlete_id, None, EndedBy::Administrator).await?;
+        let keys = sqlx::query(END_KEYS).bind(athlete_id).execute(&mut *transaction).await?.rows_affected();
         let origin = Origin::default();
         let entry = Entry::by_operator(AuditEvent::AdminActivity, &origin)
             .about(Some(athlete_id))
-            .details(json!({"what": what, "sessions_ended": ended.len()}));
+            .details(json!({"what": what, "sessions_ended": ended.len(), "keys_ended": keys}));
         audit::record(&mut *transaction, entry).await?;
         transaction.commit().await?;
         Ok(Administered::Done(ended.len()))

@@ -2,7 +2,7 @@
 //! access tokens of ten minutes, which both APIs check as any other; so a key that was ended is refused as an ended session is.
 use chrono::{DateTime, Utc};
 use fittrack_domain::ids::AthleteId;
-use fittrack_runtime::clock;
+use fittrack_runtime::{clock, config::Secret};
 use serde_json::json;
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
@@ -81,25 +81,41 @@ pub struct ApiKey {
 #[derive(Debug)]
 pub struct Exchanged {
     /// Good for ten minutes, or until the key ends by itself.
-    pub access_token: String,
+    pub access_token: Secret,
     /// How long that is, in seconds.
     pub expires_in: i64,
     /// What it allows, separated by blanks.
     pub scope: String,
 }
 
-/// One at a time for each athlete: a statement counts what was there when it began, so it must begin after the one before.
-const TAKE_TURN: &str = "SELECT FROM accounts WHERE athlete_id = $1 FOR NO KEY UPDATE";
+/// What became of the wish for a key.
+#[derive(Debug)]
+pub enum Created {
+    /// It is there. The key itself is given out this once.
+    Key(ApiKey, Secret),
+    /// The athlete has as many as may be.
+    Full,
+    /// The account, or the session that asks, has ended; its access token does not know yet.
+    SignedOut,
+}
+
+/// One at a time for each athlete: a statement counts what was there when it began, so it must begin after the one before. Whoever
+/// closes an account or ends its keys takes the same lock.
+const TAKE_TURN: &str = "
+    SELECT NOT EXISTS (SELECT FROM sessions WHERE session_id = $2 AND ended_at IS NOT NULL)
+    FROM accounts WHERE athlete_id = $1 AND status = 'active' FOR NO KEY UPDATE";
 
 const CREATE: &str = "
     INSERT INTO api_keys (key_id, athlete_id, key_hash, name, scopes, expires_at)
     SELECT $1, $2, $3, $4, $5, $6
-    WHERE (SELECT count(*) FROM api_keys WHERE athlete_id = $2 AND ended_at IS NULL) < $7
+    WHERE (SELECT count(*) FROM api_keys WHERE athlete_id = $2 AND ended_at IS NULL
+             AND (expires_at IS NULL OR expires_at > clock_timestamp())) < $7
     RETURNING key_id, name, scopes, created_at, last_used_at, expires_at";
 
 const LIST: &str = "
     SELECT key_id, name, scopes, created_at, last_used_at, expires_at FROM api_keys
-    WHERE athlete_id = $1 AND ended_at IS NULL ORDER BY created_at DESC, key_id LIMIT 200";
+    WHERE athlete_id = $1 AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())
+    ORDER BY created_at DESC, key_id LIMIT $2";
 
 const END: &str = "
     UPDATE api_keys SET ended_at = clock_timestamp()
@@ -111,9 +127,14 @@ const USE: &str = "
       AND accounts.athlete_id = api_keys.athlete_id AND accounts.status = 'active'
     RETURNING key_id, api_keys.athlete_id, scopes, expires_at";
 
-const SWEEP: &str = "
-    DELETE FROM api_keys WHERE key_id IN (
-        SELECT key_id FROM api_keys WHERE ended_at < clock_timestamp() - interval '1 day' ORDER BY ended_at LIMIT $1)";
+const IS_ANOTHER_S: &str = "SELECT EXISTS (SELECT FROM api_keys WHERE key_id = $2 AND athlete_id <> $1)";
+
+const SWEEP: [&str; 2] = [
+    "DELETE FROM api_keys WHERE key_id IN (
+        SELECT key_id FROM api_keys WHERE ended_at < clock_timestamp() - interval '1 day' ORDER BY ended_at LIMIT $1)",
+    "DELETE FROM api_keys WHERE key_id IN (
+        SELECT key_id FROM api_keys WHERE expires_at < clock_timestamp() - interval '1 day' ORDER BY expires_at LIMIT $1)",
+];
 
 #[derive(FromRow)]
 struct Used {
@@ -129,20 +150,25 @@ impl ApiKeys {
         Self { pool, tokens, ended }
     }
 
-    /// Makes a key and gives it out, this once; `None` where the athlete has as many as may be.
+    /// Makes a key for the athlete of a session.
     pub async fn create(
         &self,
         athlete_id: Uuid,
+        session_id: Option<Uuid>,
         new: NewKey,
         origin: &Origin,
-    ) -> Result<Option<(ApiKey, String)>, sqlx::Error> {
+    ) -> Result<Created, sqlx::Error> {
         let secret = OpaqueSecret::generate();
         let mut scopes: Vec<Scope> = new.scopes;
         scopes.sort_unstable();
         scopes.dedup();
         let scopes: Vec<&str> = scopes.into_iter().map(Scope::as_str).collect();
         let mut transaction = self.pool.begin().await?;
-        sqlx::query(TAKE_TURN).bind(athlete_id).execute(&mut *transaction).await?;
+        let is_signed_in: Option<bool> =
+            sqlx::query_scalar(TAKE_TURN).bind(athlete_id).bind(session_id).fetch_optional(&mut *transaction).await?;
+        if is_signed_in != Some(true) {
+            return Ok(Created::SignedOut);
+        }
         let created: Option<ApiKey> = sqlx::query_as(CREATE)
             .bind(Uuid::new_v4())
             .bind(athlete_id)
@@ -153,18 +179,18 @@ impl ApiKeys {
             .bind(MAX_KEYS)
             .fetch_optional(&mut *transaction)
             .await?;
-        let Some(key) = created else { return Ok(None) };
+        let Some(key) = created else { return Ok(Created::Full) };
         let entry = Entry::by_athlete(AuditEvent::TokenCreated, athlete_id, origin)
             .session(key.key_id)
             .details(json!({"scopes": scopes, "expires_at": key.expires_at}));
         audit::record(&mut *transaction, entry).await?;
         transaction.commit().await?;
-        Ok(Some((key, format!("{PREFIX}{}", secret.expose()))))
+        Ok(Created::Key(key, Secret::new(format!("{PREFIX}{}", secret.expose()))))
     }
 
     /// An athlete's keys, the newest first.
     pub async fn list(&self, athlete_id: Uuid) -> Result<Vec<ApiKey>, sqlx::Error> {
-        sqlx::query_as(LIST).bind(athlete_id).fetch_all(&self.pool).await
+        sqlx::query_as(LIST).bind(athlete_id).bind(MAX_KEYS).fetch_all(&self.pool).await
     }
 
     /// Ends one of an athlete's keys; `false` where there is none of this id, or it has ended before.
@@ -181,6 +207,11 @@ impl ApiKeys {
         Ok(ended.is_some())
     }
 
+    /// Whether a key is somebody else's.
+    pub async fn is_another_s(&self, athlete_id: Uuid, key_id: Uuid) -> Result<bool, sqlx::Error> {
+        sqlx::query_scalar(IS_ANOTHER_S).bind(athlete_id).bind(key_id).fetch_one(&self.pool).await
+    }
+
     /// An access token for a key; `None` where it is none, or has ended.
     pub async fn exchange(&self, key: &str) -> Result<Option<Exchanged>, AccountError> {
         let Some(secret) = key.strip_prefix(PREFIX).and_then(OpaqueSecret::parse) else { return Ok(None) };
@@ -190,11 +221,15 @@ impl ApiKeys {
         let left = expires_at.map_or(LIFETIME_S, |end| (end - now).num_seconds());
         let expires_in = left.clamp(0, LIFETIME_S);
         let grant = Grant::of_key(AthleteId(athlete_id), key_id, scope.clone(), expires_at);
-        Ok(Some(Exchanged { access_token: self.tokens.issue(&grant, now)?, expires_in, scope }))
+        Ok(Some(Exchanged { access_token: Secret::new(self.tokens.issue(&grant, now)?), expires_in, scope }))
     }
 
-    /// Removes keys that ended a day ago; says how many.
+    /// Removes keys that ended a day ago, by their athlete or by themselves; says how many.
     pub async fn sweep(pool: &PgPool) -> Result<u64, sqlx::Error> {
-        sqlx::query(SWEEP).bind(BATCH).execute(pool).await.map(|swept| swept.rows_affected())
+        let mut removed = 0;
+        for statement in SWEEP {
+            removed += sqlx::query(statement).bind(BATCH).execute(pool).await?.rows_affected();
+        }
+        Ok(removed)
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 pub const MAX_USER_AGENT: usize = 200;
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AuditEvent {
     /// An account was made.
     UserCreated,
@@ -41,6 +41,12 @@ pub enum AuditEvent {
     TokenRevoked,
     /// An administrator did something.
     AdminActivity,
+    /// Everything of somebody was asked for, or given out.
+    SensitiveRead,
+    /// Somebody signed in asked for what is not theirs, or with a token too narrow.
+    AuthzFail,
+    /// Somebody asked more than they may.
+    RateLimitExceeded,
 }
 
 impl AuditEvent {
@@ -61,6 +67,9 @@ impl AuditEvent {
             Self::TokenCreated => "authn_token_created",
             Self::TokenRevoked => "authn_token_revoked",
             Self::AdminActivity => "authz_admin",
+            Self::SensitiveRead => "sensitive_read",
+            Self::AuthzFail => "authz_fail",
+            Self::RateLimitExceeded => "excess_rate_limit_exceeded",
         }
     }
 }
@@ -83,6 +92,7 @@ pub struct Entry<'a> {
     session_id: Option<Uuid>,
     origin: &'a Origin,
     details: Value,
+    trace_id: Option<String>,
 }
 
 impl<'a> Entry<'a> {
@@ -93,7 +103,16 @@ impl<'a> Entry<'a> {
 
     /// What somebody did whom we do not know.
     pub fn anonymous(event: AuditEvent, origin: &'a Origin) -> Self {
-        Self { event, actor: "anonymous".to_owned(), athlete_id: None, session_id: None, origin, details: json!({}) }
+        let trace_id = trace::current().map(trace::TraceContext::trace_id);
+        Self {
+            event,
+            actor: "anonymous".to_owned(),
+            athlete_id: None,
+            session_id: None,
+            origin,
+            details: json!({}),
+            trace_id,
+        }
     }
 
     /// What was done at the command line.
@@ -113,6 +132,12 @@ impl<'a> Entry<'a> {
         Self { session_id: Some(session_id), ..self }
     }
 
+    /// The request's trace, where the entry is written outside it.
+    #[must_use]
+    pub fn trace(self, trace_id: Option<String>) -> Self {
+        Self { trace_id, ..self }
+    }
+
     /// What else is worth knowing; never an address, a password or a token.
     #[must_use]
     pub fn details(self, details: Value) -> Self {
@@ -126,8 +151,7 @@ const RECORD: &str = "
 
 /// Writes an entry, and a log line that says the same.
 pub async fn record(executor: impl PgExecutor<'_>, entry: Entry<'_>) -> Result<(), sqlx::Error> {
-    let Entry { event, actor, athlete_id, session_id, origin, details } = entry;
-    let trace_id = trace::current().map(trace::TraceContext::trace_id);
+    let Entry { event, actor, athlete_id, session_id, origin, details, trace_id } = entry;
     let (athlete, session) = (athlete_id.map(tracing::field::display), session_id.map(tracing::field::display));
     tracing::info!(target: "audit", event = event.name(), actor, athlete_id = athlete, session_id = session, %details, "audit");
     sqlx::query(RECORD)

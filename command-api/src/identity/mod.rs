@@ -9,6 +9,7 @@ pub mod decoys;
 pub mod email;
 pub mod ended;
 mod leaving;
+pub mod notes;
 pub mod password_change;
 pub mod passwords;
 pub mod registration;
@@ -56,4 +57,62 @@ pub enum AccountError {
     /// Our fault.
     #[error("{0}")]
     Internal(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use fittrack_domain::ids::AthleteId;
+    use fittrack_runtime::config::Secret;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const HUSH: &str = "correct horse battery";
+
+    #[test]
+    fn what_opens_something_is_not_in_what_is_printed_of_it() {
+        let (id, hush) = (Uuid::nil(), || Secret::new(HUSH));
+        let account = accounts::Account {
+            athlete_id: id,
+            password_hash: HUSH.into(),
+            status: "active".into(),
+            command_id: id,
+            display_name: None,
+            time_zone: None,
+            password_changes: 0,
+            one_time_until: None,
+        };
+        let new_account = accounts::NewAccount {
+            athlete_id: AthleteId(id),
+            email: email::Email::parse("ann@example.org").unwrap(),
+            password_hash: HUSH.into(),
+            command_id: id,
+            display_name: String::new(),
+            time_zone: String::new(),
+        };
+        let decoy = decoys::Decoy {
+            command_id: id,
+            athlete_id: id,
+            password_hash: HUSH.into(),
+            fingerprint: String::new(),
+            partition: 0,
+            position: 1,
+        };
+        let change = password_change::PasswordChange {
+            athlete_id: AthleteId(id),
+            session_id: None,
+            current: hush(),
+            new: passwords::NewPassword::parse(HUSH).unwrap(),
+            origin: audit::Origin::default(),
+        };
+        let refresh_token = secrets::OpaqueSecret::generate();
+        let refresh_text = refresh_token.expose();
+        let pair = sessions::Pair { access_token: hush(), refresh_token };
+        let exchanged = api_keys::Exchanged { access_token: hush(), expires_in: 600, scope: "read".into() };
+        let printed = format!("{account:?} {new_account:?} {decoy:?} {change:?} {pair:?} {exchanged:?} {:?}", hush());
+        for secret in [HUSH, &refresh_text, "ann@"] {
+            assert!(!printed.contains(secret), "{printed}");
+        }
+        assert!(printed.contains("active"), "{printed}");
+    }
 }

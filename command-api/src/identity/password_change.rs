@@ -1,5 +1,6 @@
 //! Changing a password: the current one is checked, the new one hashed, and with it every other session ends, all or nothing.
 use fittrack_domain::ids::AthleteId;
+use fittrack_runtime::config::Secret;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -21,7 +22,7 @@ pub struct PasswordChange {
     /// The session that stays.
     pub session_id: Option<Uuid>,
     /// What they say their password is.
-    pub current: String,
+    pub current: Secret,
     /// What it is to be.
     pub new: NewPassword,
     /// Where the request came from.
@@ -68,7 +69,7 @@ impl SignIn {
         let account = accounts::by_athlete(&self.pool, athlete_id.0).await?.filter(Account::is_active);
         let stored = account.as_ref().map(|account| account.password_hash.clone());
         let turn = self.passwords.turn().await?;
-        let verdict = turn.verify(current, stored).await?;
+        let verdict = turn.verify(current.expose().to_owned(), stored).await?;
         let (Some(account), Verdict::Right { .. }) = (account, verdict) else { return Ok(Changed::WrongPassword) };
         let new_hash = turn.hash(new).await?;
         drop(turn);

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     dispatch::{DispatchError, Dispatcher, Receipt, Request},
-    store::append::Place,
+    store::{EventStore, append::Place},
 };
 
 /// Somebody who wants an account.
@@ -72,6 +72,11 @@ impl Registration {
         &self.accounts
     }
 
+    /// The event store.
+    pub fn store(&self) -> &EventStore {
+        self.dispatcher.store()
+    }
+
     /// Makes the account and its athlete, or finishes and answers for what the same request began before. Where the address has an
     /// account, it makes nothing and answers as if it had (see [`super::decoys`]).
     pub async fn register(&self, newcomer: Newcomer) -> Result<Receipt, AccountError> {
@@ -114,9 +119,14 @@ impl Registration {
         }
         drop(turn);
         let receipt = self
-            .store_athlete(account.athlete_id, account.command_id, newcomer.display_name, newcomer.time_zone)
+            .complete(
+                account.athlete_id,
+                account.command_id,
+                newcomer.display_name,
+                newcomer.time_zone,
+                &newcomer.origin,
+            )
             .await?;
-        self.activate(account.athlete_id.0, &newcomer.origin).await?;
         Ok(Outcome::Registered(receipt))
     }
 
@@ -128,8 +138,25 @@ impl Registration {
         let display_name = DisplayName::parse(account.display_name.clone().unwrap_or_default()).map_err(unreadable)?;
         let time_zone = TimeZone::parse(account.time_zone.as_deref().unwrap_or_default()).map_err(unreadable)?;
         let athlete_id = AthleteId(account.athlete_id);
-        let receipt = self.store_athlete(athlete_id, account.command_id, display_name, time_zone).await?;
-        self.activate(account.athlete_id, &Origin::default()).await?;
+        self.complete(athlete_id, account.command_id, display_name, time_zone, &Origin::default()).await
+    }
+
+    /// The event under the command id, then the account made active. An address that is registered once more after its account was
+    /// erased may come with the key of the first time, whose event is the erased athlete's: then nobody is registered.
+    async fn complete(
+        &self,
+        athlete_id: AthleteId,
+        command_id: Uuid,
+        display_name: DisplayName,
+        time_zone: TimeZone,
+        origin: &Origin,
+    ) -> Result<Receipt, AccountError> {
+        let receipt = self.store_athlete(athlete_id, command_id, display_name, time_zone).await?;
+        if receipt.stream_id != athlete_id.0 {
+            accounts::remove_pending(&self.accounts, athlete_id.0).await?;
+            return Err(AccountError::KeyReused);
+        }
+        self.activate(athlete_id.0, origin).await?;
         Ok(receipt)
     }
 
@@ -212,6 +239,7 @@ impl Registration {
                 default_visibility: Visibility::default(),
             },
             command_id,
+            keyed: false,
             precondition: None,
             traceparent: trace::current().map(trace::TraceContext::to_traceparent),
             correlation_id: None,

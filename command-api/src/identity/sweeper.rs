@@ -37,6 +37,9 @@ pub async fn run(registration: Registration, stop: CancellationToken) {
         if let Err(error) = audit::forget_origins(registration.accounts()).await {
             tracing::warn!(%error, "where old requests came from could not be forgotten");
         }
+        if let Err(error) = registration.store().sweep_answers().await {
+            tracing::warn!(%error, "old answers could not be swept");
+        }
         if let Err(error) = throttle.sweep().await {
             tracing::warn!(%error, "forgotten tries could not be swept");
         }
@@ -50,6 +53,8 @@ pub async fn sweep(registration: &Registration, grace: Duration) -> Result<u32, 
     for account in accounts::pending_for(registration.accounts(), grace.as_secs_f64(), BATCH).await? {
         match registration.finish(&account).await {
             Ok(_) => finished += 1,
+            // Its key had made another athlete; the account is gone again.
+            Err(AccountError::KeyReused) => {}
             // One that cannot be finished must not keep the others waiting.
             Err(error @ (AccountError::Internal(_) | AccountError::Dispatch(_))) => {
                 tracing::error!(athlete_id = %account.athlete_id, error = %chain(&error), "a registration cannot be finished");

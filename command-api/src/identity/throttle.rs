@@ -1,29 +1,36 @@
 //! Slows down guessing: per account by growing delays, per client network and overall by failures a minute. The counters are in the
 //! identity database, so every replica counts alike. Nothing here touches sessions: who is signed in stays so.
 //!
-//! Delays grow for an account from one network, and much later for the account from everywhere: a stranger makes their own wait grow
-//! before the owner's.
+//! Delays grow for an account from one network, and much later for the account from the site it is in (of IPv6) and from everywhere: a
+//! stranger makes their own wait grow before the owner's. A network from which the account was signed in to lately answers for itself
+//! alone, so nobody elsewhere holds its owner out. Whether there is an account makes no difference: what nobody signed in to is known
+//! to no network.
 use std::{net::IpAddr, time::Duration};
 
 use fittrack_runtime::client_address::ClientAddress;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use super::audit::Origin;
 
 /// So many tries at one thing from one network cost nothing; each further one doubles the wait for the next, from one second to
 /// fifteen minutes.
 const FREE_TRIES: i32 = 5;
-/// The same for an account from everywhere.
+/// The same for an account from one site, and from everywhere.
+const FREE_TRIES_FROM_A_SITE: i32 = 20;
 const FREE_TRIES_FROM_EVERYWHERE: i32 = 100;
 const LONGEST_WAIT_S: f64 = 900.0;
 /// Tries are forgotten an hour after the last.
 const FORGOTTEN_AFTER_S: f64 = 3600.0;
-/// Failures a minute from one client network, and from everybody, before further tries wait for the next minute.
+/// Failures a minute from one client network, from one site, and from everybody, before further tries wait for the next minute.
 const FAILURES_OF_A_CLIENT: i32 = 60;
+const FAILURES_OF_A_SITE: i32 = 240;
 const FAILURES_OF_EVERYBODY: i32 = 6_000;
 const MINUTE_S: f64 = 60.0;
-/// The most rows that one sweep removes.
+/// The most rows that one statement of a sweep removes, and the most statements of a kind in one sweep.
 const BATCH: i64 = 5_000;
+const BATCHES_A_SWEEP: usize = 40;
+/// An account is known to so many networks, those it was signed in from last.
+const MAX_KNOWN: i64 = 20;
 
 /// Counts tries. Cheap to clone.
 #[derive(Clone)]
@@ -33,26 +40,50 @@ pub struct Throttle {
 
 /// What is tried: names it for counting, with how many tries are free. Letters of both cases are the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Subject(Vec<(String, i32)>);
+pub struct Subject {
+    /// From where it is tried.
+    near: (String, i32),
+    /// From further around: of no account to a network that knows it.
+    wider: Vec<(String, i32)>,
+    door: Option<Door>,
+}
+
+/// An account as a network may know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Door {
+    account: String,
+    network: String,
+}
 
 impl Subject {
     /// Signing in to the account of an address, whether or not there is one.
     pub fn sign_in(email: &str, origin: &Origin) -> Self {
-        let from = origin.address.map_or_else(|| "anywhere".to_owned(), |address| network(address).to_string());
-        Self(vec![
-            (format!("sign-in\n{email}\n{from}"), FREE_TRIES),
-            (format!("sign-in\n{email}"), FREE_TRIES_FROM_EVERYWHERE),
-        ])
+        let near = origin.address.map_or_else(|| "anywhere".to_owned(), |address| network(address).to_string());
+        let site = origin.address.and_then(site);
+        let from_the_site = site.map(|site| (format!("sign-in\n{email}\nsite {site}"), FREE_TRIES_FROM_A_SITE));
+        let door = origin.address.map(|_| Door { account: format!("account\n{email}"), network: near.clone() });
+        Self {
+            near: (format!("sign-in\n{email}\n{near}"), FREE_TRIES),
+            wider: from_the_site
+                .into_iter()
+                .chain([(format!("sign-in\n{email}"), FREE_TRIES_FROM_EVERYWHERE)])
+                .collect(),
+            door,
+        }
     }
 
     /// Proving once more who one is, with the password of an account one is signed in to.
     pub fn password_of(athlete_id: uuid::Uuid) -> Self {
-        Self(vec![(format!("password\n{athlete_id}"), FREE_TRIES)])
+        Self::one(format!("password\n{athlete_id}"))
     }
 
     /// Registering an address, whether or not it has an account.
     pub fn registration(email: &str) -> Self {
-        Self(vec![(format!("registration\n{email}"), FREE_TRIES)])
+        Self::one(format!("registration\n{email}"))
+    }
+
+    fn one(name: String) -> Self {
+        Self { near: (name, FREE_TRIES), wider: vec![], door: None }
     }
 }
 
@@ -66,6 +97,7 @@ pub struct TooManyTries(pub Duration);
 #[must_use]
 pub struct Try {
     names: Vec<String>,
+    door: Option<Door>,
     locks: bool,
     count: i32,
 }
@@ -100,13 +132,53 @@ const WAIT_OF: &str = "
     SELECT greatest(extract(epoch FROM blocked_until - clock_timestamp()), 0)::float8
     FROM throttles WHERE subject = sha256(convert_to(lower($1), 'UTF8'))";
 
+/// Locked in one order, so that two who share some of them wait for each other at most.
 const FORGET: &str = "
-    DELETE FROM throttles WHERE subject = ANY(SELECT sha256(convert_to(lower(name), 'UTF8')) FROM unnest($1::text[]) AS name)";
+    DELETE FROM throttles WHERE subject IN (
+        SELECT subject FROM throttles
+        WHERE subject = ANY(SELECT sha256(convert_to(lower(name), 'UTF8')) FROM unnest($1::text[]) AS name)
+        ORDER BY subject FOR UPDATE)";
 
-/// Nothing was judged, so it was no try.
+/// Nothing was judged, so it was no try; a first one leaves nothing.
 const GIVE_BACK: &str = "
-    UPDATE throttles SET tries = greatest(tries - 1, 0), blocked_until = clock_timestamp()
-    WHERE subject = ANY(SELECT sha256(convert_to(lower(name), 'UTF8')) FROM unnest($1::text[]) AS name)";
+    WITH named AS (
+        SELECT subject, tries FROM throttles
+        WHERE subject = ANY(SELECT sha256(convert_to(lower(name), 'UTF8')) FROM unnest($1::text[]) AS name)
+        ORDER BY subject FOR UPDATE
+    ), first AS (
+        DELETE FROM throttles USING named WHERE throttles.subject = named.subject AND named.tries <= 1
+    )
+    UPDATE throttles SET tries = throttles.tries - 1, blocked_until = clock_timestamp()
+    FROM named WHERE throttles.subject = named.subject AND named.tries > 1";
+
+const KNOWS: &str = "
+    SELECT EXISTS (
+        SELECT FROM known_networks
+        WHERE account = sha256(convert_to(lower($1), 'UTF8'))
+          AND network = sha256(convert_to(lower($1 || E'\\n' || $2), 'UTF8'))
+          AND signed_in_at > clock_timestamp() - interval '30 days')";
+
+const LEARN: &str = "
+    INSERT INTO known_networks (account, network)
+    VALUES (sha256(convert_to(lower($1), 'UTF8')), sha256(convert_to(lower($1 || E'\\n' || $2), 'UTF8')))
+    ON CONFLICT (account, network) DO UPDATE SET signed_in_at = clock_timestamp()";
+
+const FORGET_OLDEST: &str = "
+    DELETE FROM known_networks
+    WHERE account = sha256(convert_to(lower($1), 'UTF8')) AND network IN (
+        SELECT network FROM known_networks WHERE account = sha256(convert_to(lower($1), 'UTF8'))
+        ORDER BY signed_in_at DESC, network OFFSET $2)";
+
+/// By the address of the account itself, as long as it is there.
+const FORGET_NETWORKS_OF: &str = "
+    DELETE FROM known_networks WHERE account = (
+        SELECT sha256(convert_to(lower(E'account\\n' || email), 'UTF8')) FROM accounts WHERE athlete_id = $1)";
+
+/// Forgets from where an account was signed in to, in the caller's transaction; how many networks there were.
+pub async fn forget_networks(identity: &mut PgConnection, athlete_id: uuid::Uuid) -> Result<u64, sqlx::Error> {
+    let forgotten = sqlx::query(FORGET_NETWORKS_OF).bind(athlete_id).execute(identity).await?;
+    Ok(forgotten.rows_affected())
+}
 
 /// Which minute it is follows from the database's clock, as everything here does.
 const COUNT_FAILURE: &str = "
@@ -123,15 +195,17 @@ const IS_OVER: &str = "
       ON subject = sha256(convert_to(name || floor(extract(epoch FROM clock_timestamp()) / $3)::bigint::text, 'UTF8'))
     WHERE tries >= most LIMIT 1";
 
-const SWEEP: &str = "
-    DELETE FROM throttles WHERE subject IN (
-        SELECT subject FROM throttles WHERE last_try_at < clock_timestamp() - make_interval(secs => $1)
-        ORDER BY last_try_at LIMIT $2)";
-
-const SWEEP_DECOYS: &str = "
-    DELETE FROM decoy_registrations WHERE command_id IN (
+const SWEEPS: [&str; 3] = [
+    "DELETE FROM throttles WHERE subject IN (
+        SELECT subject FROM throttles WHERE last_try_at < clock_timestamp() - interval '1 hour'
+        ORDER BY last_try_at LIMIT $1)",
+    "DELETE FROM decoy_registrations WHERE command_id IN (
         SELECT command_id FROM decoy_registrations WHERE created_at < clock_timestamp() - interval '1 day'
-        ORDER BY created_at LIMIT $1)";
+        ORDER BY created_at LIMIT $1)",
+    "DELETE FROM known_networks WHERE (account, network) IN (
+        SELECT account, network FROM known_networks WHERE signed_in_at < clock_timestamp() - interval '30 days'
+        ORDER BY signed_in_at LIMIT $1)",
+];
 
 impl Throttle {
     /// Over the identity database.
@@ -141,11 +215,20 @@ impl Throttle {
 
     /// Lets a try through and counts it, or says how long to wait.
     pub async fn begin(&self, subject: Subject, origin: &Origin) -> Result<Result<Try, TooManyTries>, sqlx::Error> {
-        if let Some(wait) = self.wait_of_windows(origin).await? {
+        let Subject { near, wider, door } = subject;
+        let is_known = match &door {
+            Some(Door { account, network }) => {
+                sqlx::query_scalar(KNOWS).bind(account).bind(network).fetch_one(&self.pool).await?
+            }
+            None => false,
+        };
+        let reach = if is_known { Reach::Near } else { Reach::Everywhere };
+        if let Some(wait) = self.wait_of_windows(windows(origin, reach)).await? {
             return Ok(Err(TooManyTries(wait)));
         }
-        let mut tried = Try { names: Vec::new(), locks: false, count: 0 };
-        for (name, free) in subject.0 {
+        let mut tried = Try { names: Vec::new(), door, locks: false, count: 0 };
+        let wider = wider.into_iter().filter(|_| reach == Reach::Everywhere);
+        for (name, free) in [near].into_iter().chain(wider) {
             let count: Option<i32> = sqlx::query_scalar(BEGIN)
                 .bind(&name)
                 .bind(free)
@@ -165,14 +248,19 @@ impl Throttle {
         Ok(Ok(tried))
     }
 
-    /// It was the right one: earlier tries are forgotten.
+    /// It was the right one: earlier tries are forgotten, and the network knows the account.
     pub async fn succeeded(&self, tried: Try) -> Result<(), sqlx::Error> {
-        sqlx::query(FORGET).bind(tried.names).execute(&self.pool).await.map(|_| ())
+        sqlx::query(FORGET).bind(tried.names).execute(&self.pool).await?;
+        if let Some(Door { account, network }) = tried.door {
+            sqlx::query(LEARN).bind(&account).bind(network).execute(&self.pool).await?;
+            sqlx::query(FORGET_OLDEST).bind(&account).bind(MAX_KNOWN).execute(&self.pool).await?;
+        }
+        Ok(())
     }
 
-    /// It was not; the client and everybody have one failure more this minute.
+    /// It was not; the client, its site and everybody have one failure more this minute.
     pub async fn failed(&self, _: Try, origin: &Origin) -> Result<(), sqlx::Error> {
-        let names: Vec<String> = windows(origin).into_iter().map(|(name, _)| name).collect();
+        let names: Vec<String> = windows(origin, Reach::Everywhere).into_iter().map(|(name, _)| name).collect();
         sqlx::query(COUNT_FAILURE).bind(names).bind(MINUTE_S).execute(&self.pool).await.map(|_| ())
     }
 
@@ -183,22 +271,49 @@ impl Throttle {
 
     /// Removes what is forgotten; says how many rows.
     pub async fn sweep(&self) -> Result<u64, sqlx::Error> {
-        let swept = sqlx::query(SWEEP).bind(FORGOTTEN_AFTER_S).bind(BATCH).execute(&self.pool).await?;
-        let decoys = sqlx::query(SWEEP_DECOYS).bind(BATCH).execute(&self.pool).await?;
-        Ok(swept.rows_affected() + decoys.rows_affected())
+        let mut removed = 0;
+        for statement in SWEEPS {
+            for _ in 0..BATCHES_A_SWEEP {
+                let batch = sqlx::query(statement).bind(BATCH).execute(&self.pool).await?.rows_affected();
+                removed += batch;
+                if batch < BATCH.cast_unsigned() {
+                    break;
+                }
+            }
+        }
+        Ok(removed)
     }
 
-    async fn wait_of_windows(&self, origin: &Origin) -> Result<Option<Duration>, sqlx::Error> {
-        let (names, most): (Vec<String>, Vec<i32>) = windows(origin).into_iter().unzip();
+    async fn wait_of_windows(&self, windows: Vec<(String, i32)>) -> Result<Option<Duration>, sqlx::Error> {
+        let (names, most): (Vec<String>, Vec<i32>) = windows.into_iter().unzip();
         let wait: Option<f64> =
             sqlx::query_scalar(IS_OVER).bind(names).bind(most).bind(MINUTE_S).fetch_optional(&self.pool).await?;
         Ok(wait.map(seconds))
     }
 }
 
-fn windows(origin: &Origin) -> Vec<(String, i32)> {
+/// Whose tries count for somebody's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Those of their own network.
+    Near,
+    /// Everybody's.
+    Everywhere,
+}
+
+fn windows(origin: &Origin, reach: Reach) -> Vec<(String, i32)> {
     let client = origin.address.map(|address| (format!("client\n{}\n", network(address)), FAILURES_OF_A_CLIENT));
-    client.into_iter().chain([("everybody\n".to_owned(), FAILURES_OF_EVERYBODY)]).collect()
+    let site = origin.address.and_then(site).map(|site| (format!("site\n{site}\n"), FAILURES_OF_A_SITE));
+    let wider = site.into_iter().chain([("everybody\n".to_owned(), FAILURES_OF_EVERYBODY)]);
+    client.into_iter().chain(wider.filter(|_| reach == Reach::Everywhere)).collect()
+}
+
+/// The /48 an IPv6 address is in: 65,536 networks that somebody may have to themselves.
+fn site(address: IpAddr) -> Option<IpAddr> {
+    match network(address) {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(network) => Some(IpAddr::V6((u128::from(network) & (u128::MAX << 80)).into())),
+    }
 }
 
 fn network(address: IpAddr) -> IpAddr {
@@ -219,5 +334,8 @@ mod tests {
         assert_eq!(network_of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
         assert_eq!(network_of("192.0.2.7"), "192.0.2.7");
         assert_eq!(network_of("::ffff:192.0.2.7"), "192.0.2.7");
+        let site_of = |text: &str| site(text.parse().unwrap()).map(|site| site.to_string());
+        assert_eq!(site_of("2001:db8:1:2:3:4:5:6").as_deref(), Some("2001:db8:1::"));
+        assert_eq!(site_of("192.0.2.7"), None);
     }
 }

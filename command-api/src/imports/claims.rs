@@ -245,14 +245,10 @@ pub struct NamedBlob {
     pub workout_id: Uuid,
     /// The file or its samples.
     pub sha256: Vec<u8>,
-    /// Whether a claim of somebody else names it as well.
-    pub is_shared: bool,
 }
 
 const OF_ATHLETE: &str = "
-    SELECT c.workout_id, blob.sha256,
-           EXISTS (SELECT FROM import_claims o WHERE o.original_sha256 = blob.sha256 AND o.athlete_id <> $1)
-           OR EXISTS (SELECT FROM import_claims o WHERE o.recording_sha256 = blob.sha256 AND o.athlete_id <> $1) AS is_shared
+    SELECT c.workout_id, blob.sha256
     FROM (SELECT workout_id, original_sha256, recording_sha256 FROM import_claims
           WHERE athlete_id = $1 ORDER BY workout_id LIMIT $2) c
     CROSS JOIN LATERAL (VALUES (c.original_sha256), (c.recording_sha256)) AS blob (sha256)
@@ -261,6 +257,25 @@ const OF_ATHLETE: &str = "
 /// The blobs that the first so many claims of an athlete name.
 pub async fn of_athlete(pool: &PgPool, athlete_id: AthleteId, claims: i64) -> Result<Vec<NamedBlob>, sqlx::Error> {
     sqlx::query_as(OF_ATHLETE).bind(athlete_id.0).bind(claims).fetch_all(pool).await
+}
+
+/// Of two who are erased at once neither keeps the other's file.
+const NOT_OF_OTHERS: &str = "
+    SELECT hash FROM unnest($2::bytea[]) AS hash
+    WHERE NOT EXISTS (
+        SELECT FROM import_claims o WHERE o.original_sha256 = hash AND o.athlete_id <> $1
+        AND NOT EXISTS (SELECT FROM erased_owners e WHERE e.owner_id = o.athlete_id))
+      AND NOT EXISTS (
+        SELECT FROM import_claims o WHERE o.recording_sha256 = hash AND o.athlete_id <> $1
+        AND NOT EXISTS (SELECT FROM erased_owners e WHERE e.owner_id = o.athlete_id))";
+
+/// Those blobs among these that no claim of anybody else names who still has an account.
+pub async fn not_of_others(
+    pool: &PgPool,
+    athlete_id: AthleteId,
+    hashes: &[Vec<u8>],
+) -> Result<Vec<Vec<u8>>, sqlx::Error> {
+    sqlx::query_scalar(NOT_OF_OTHERS).bind(athlete_id.0).bind(hashes).fetch_all(pool).await
 }
 
 const DELETE_ALL: &str = "DELETE FROM import_claims WHERE athlete_id = $1 AND workout_id = ANY($2)";

@@ -26,9 +26,9 @@ use uuid::Uuid;
 
 use crate::{
     blobs::{self, BlobKind},
-    dispatch::{DispatchError, Dispatcher, Receipt, Request},
+    dispatch::{DispatchError, Dispatcher, Earlier, Receipt, Request},
     routes::idempotency::{command_about, derive},
-    store::LoadError,
+    store::{LoadError, answers::Answer, append::Place},
 };
 use claims::{Claim, ClaimError, Existing};
 use prepare::{Leg, Prepared};
@@ -59,6 +59,8 @@ pub struct Keyed {
     pub command_id: Uuid,
     /// Identifies the request.
     pub fingerprint: String,
+    /// Whether answers are kept that store nothing; a job writes down for itself what became of its files.
+    pub is_kept: bool,
 }
 
 /// One activity of a file that was taken in before, here or elsewhere, and what its owner has made of it since.
@@ -138,15 +140,13 @@ impl Importer {
     pub async fn import(&self, upload: Upload) -> Result<Vec<Imported>, ImportError> {
         let is_retry = self.is_retry(&upload, 0).await?;
         let prepared = self.prepare(&upload).await?;
+        if is_retry && let Some(answered) = self.answered(&upload, &prepared).await? {
+            return Ok(answered);
+        }
         refuse_impossible(&upload, &prepared)?;
         let candidates: Vec<_> = prepared.legs.iter().map(|leg| leg.candidate(prepared.original_sha256)).collect();
         let claims = claims::claim(&self.event_store, upload.context.actor, &candidates).await?;
-        self.store_blobs(&upload, &prepared, &claims).await?;
-        let mut imported = Vec::with_capacity(claims.len());
-        for (leg, claim) in prepared.legs.iter().zip(claims) {
-            imported.push(self.follow(&upload, &prepared, leg, claim, is_retry).await?);
-        }
-        Ok(imported)
+        self.store(&upload, &prepared, claims, is_retry).await
     }
 
     /// Takes in one activity of a file under what its owner has made of it. It is recognised by what was recorded, as ever.
@@ -162,9 +162,38 @@ impl Importer {
         }
         refuse_impossible(&upload, &prepared)?;
         let claims = claims::claim(&self.event_store, upload.context.actor, &[candidate]).await?;
-        self.store_blobs(&upload, &prepared, &claims).await?;
-        let (leg, claim) = prepared.legs.first().zip(claims.into_iter().next()).ok_or_else(missing)?;
-        self.follow(&upload, &prepared, leg, claim, is_retry).await
+        let imported = self.store(&upload, &prepared, claims, is_retry).await?;
+        imported.into_iter().next().ok_or_else(missing)
+    }
+
+    /// Stores the files, then does what each claim says.
+    async fn store(
+        &self,
+        upload: &Upload,
+        prepared: &Prepared,
+        claims: Vec<Claim>,
+        is_retry: bool,
+    ) -> Result<Vec<Imported>, ImportError> {
+        self.store_blobs(upload, prepared, &claims).await?;
+        let mut imported = Vec::with_capacity(claims.len());
+        for (leg, claim) in prepared.legs.iter().zip(claims) {
+            let outcome = self.follow(upload, prepared, leg, claim, is_retry).await;
+            if matches!(outcome, Err(ImportError::Dispatch(DispatchError::Erased))) {
+                self.remove_blobs(upload, prepared).await;
+            }
+            imported.push(outcome?);
+        }
+        Ok(imported)
+    }
+
+    /// The account was erased while this was under way, and the eraser may have passed before the files were here.
+    async fn remove_blobs(&self, upload: &Upload, prepared: &Prepared) {
+        let hashes = prepared.legs.iter().map(|leg| leg.recording_sha256).chain([prepared.original_sha256]);
+        let hashes: Vec<Vec<u8>> = hashes.map(|hash| hash.to_vec()).collect();
+        let removed = blobs::remove_of_erased(&self.event_store, &self.recordings, upload.context.actor, &hashes).await;
+        if let Err(error) = removed {
+            tracing::warn!(%error, "files of an erased account could not be removed; the sweeper will");
+        }
     }
 
     /// Does what the claim says.
@@ -183,9 +212,39 @@ impl Importer {
             // The file holds the same activity twice; its first copy has just been stored.
             Claim::Repeats(workout_id) => duplicate(&self.existing(workout_id).await?),
         };
+        if !outcome.is_new && !outcome.receipt.replayed {
+            self.keep(upload, leg, &outcome.receipt).await?;
+        }
         let outcome_name = if outcome.is_new { "stored" } else { "duplicate" };
         counter!("fittrack_imported_activities_total", "outcome" => outcome_name).increment(1);
         Ok(outcome)
+    }
+
+    /// What the client's key was answered before, for each activity; `None` where it was not for all.
+    async fn answered(&self, upload: &Upload, prepared: &Prepared) -> Result<Option<Vec<Imported>>, ImportError> {
+        let Some(keyed) = &upload.keyed else { return Ok(None) };
+        let mut answered = Vec::with_capacity(prepared.legs.len());
+        for leg in &prepared.legs {
+            let Some(earlier) = self.dispatcher.find_command(command_of_leg(keyed, leg.number)).await? else {
+                return Ok(None);
+            };
+            answered.push(again(&earlier)?);
+        }
+        Ok(Some(answered))
+    }
+
+    /// Keeps that an activity was there, so that the client's key is answered the same once more.
+    async fn keep(&self, upload: &Upload, leg: &Leg, receipt: &Receipt) -> Result<(), ImportError> {
+        let Some(keyed) = upload.keyed.as_ref().filter(|keyed| keyed.is_kept) else { return Ok(()) };
+        let answer = Answer {
+            command_id: command_of_leg(keyed, leg.number),
+            owner_id: upload.context.actor.0,
+            aggregate_id: receipt.stream_id,
+            place: Place { version: receipt.version, partition: receipt.partition, position: receipt.position },
+            fingerprint: Some(keyed.fingerprint.clone()),
+        };
+        self.dispatcher.store().keep_answer(answer).await?;
+        Ok(())
     }
 
     /// Forgets that an activity was imported, so that it can be imported again: its workout was deleted.
@@ -193,7 +252,7 @@ impl Importer {
         claims::remove(&self.event_store, context.actor, workout_id).await
     }
 
-    /// Whether the client's key has stored something already; refuses a key that stored something else.
+    /// Whether the client's key has been answered already; refuses a key that was answered something else.
     async fn is_retry(&self, upload: &Upload, first_leg: u32) -> Result<bool, ImportError> {
         let Some(keyed) = &upload.keyed else { return Ok(false) };
         match self.dispatcher.find_command(command_of_leg(keyed, first_leg)).await? {
@@ -250,12 +309,15 @@ impl Importer {
             context,
             command_id,
             fingerprint: upload.keyed.as_ref().map(|keyed| keyed.fingerprint.clone()),
+            keyed: false,
             precondition: None,
             traceparent: upload.traceparent.clone(),
             correlation_id: prepared.session_id(upload.context.actor),
         };
         match self.dispatcher.dispatch(request).await {
-            Ok(receipt) => Ok(Imported { is_new: upload.keyed.is_some() || !receipt.replayed, receipt }),
+            Ok(receipt) => {
+                Ok(Imported { is_new: receipt.changed && (upload.keyed.is_some() || !receipt.replayed), receipt })
+            }
             // Another upload of the same activity was faster.
             Err(DispatchError::Refused(WorkoutRefusal::AlreadyExists)) => {
                 Ok(duplicate(&self.existing(workout_id).await?))
@@ -272,17 +334,7 @@ impl Importer {
         let Some(keyed) = &upload.keyed else { return Ok(duplicate(&existing)) };
         let earlier = self.dispatcher.find_command(command_of_leg(keyed, leg.number)).await?;
         Ok(match earlier {
-            Some(earlier) if earlier.aggregate_id == existing.workout_id.to_string() => Imported {
-                is_new: true,
-                receipt: Receipt {
-                    stream_id: existing.workout_id.0,
-                    version: earlier.place.version,
-                    partition: earlier.place.partition,
-                    position: earlier.place.position,
-                    replayed: true,
-                    changed: true,
-                },
-            },
+            Some(earlier) if earlier.aggregate_id == existing.workout_id.to_string() => again(&earlier)?,
             _ => duplicate(&existing),
         })
     }
@@ -307,7 +359,7 @@ impl From<ClaimError> for ImportError {
 }
 
 fn internal(error: &dyn std::error::Error) -> ImportError {
-    ImportError::Internal(format!("parsing a file ended abnormally: {error}"))
+    ImportError::Internal(format!("an import ended abnormally: {error}"))
 }
 
 /// What the rules would refuse is refused before anything is stored, so that a file is taken in whole or not at all.
@@ -339,6 +391,14 @@ fn command(upload: &Upload, prepared: &Prepared, leg: &Leg, workout_id: WorkoutI
 
 fn command_of_leg(keyed: &Keyed, leg: u32) -> Uuid {
     derive(&format!("leg\n{}\n{leg}", keyed.command_id))
+}
+
+fn again(earlier: &Earlier) -> Result<Imported, ImportError> {
+    let stream_id = Uuid::parse_str(&earlier.aggregate_id).map_err(|error| internal(&error))?;
+    let Place { version, partition, position } = earlier.place;
+    let changed = earlier.changed();
+    let receipt = Receipt { stream_id, version, partition, position, replayed: true, changed };
+    Ok(Imported { is_new: changed, receipt })
 }
 
 fn duplicate(existing: &Existing) -> Imported {

@@ -141,6 +141,7 @@ impl Envelope {
             context,
             command_id: begun.command_id,
             fingerprint: begun.fingerprint.clone(),
+            keyed: self.keyed == Some(begun.command_id),
             precondition: None,
             traceparent: self.traceparent.clone(),
             correlation_id: None,

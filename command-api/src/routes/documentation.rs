@@ -23,7 +23,8 @@ pub fn frame() -> utoipa::openapi::OpenApi {
             title = "FitTrack command API",
             description = "Everything that changes something. A stored command answers 202 with the id of what was \
                 changed, its version (also as `ETag`) and a consistency token; the query API serves it at `Location`. \
-                Repeat a request with the same `Idempotency-Key` whenever its answer was lost: it is done once. Requests are \
+                Repeat a request with the same `Idempotency-Key` whenever its answer was lost: it is done once. \
+                A key is known as long as what it stored, and for two days where it stored nothing. Requests are \
                 counted by `x-rate-limit-class`; every answer says in `RateLimit` what is left, and one too many is 429.",
             license(name = "Apache-2.0", identifier = "Apache-2.0"),
         ),

@@ -1,7 +1,7 @@
 //! The same request again has the same effect once: keys, the command ids made from them, and what is running right now.
 //!
 //! A command id goes into the event store with the command's first event, so "was this done already?" and "do it" are one
-//! unique index. Nothing else is remembered about a request, and nothing of it expires.
+//! unique index, and nothing of it expires. Where nothing was stored, the answer is kept for two days (`answered_commands`).
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},

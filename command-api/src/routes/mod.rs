@@ -10,10 +10,11 @@ mod measurements;
 mod privacy_zones;
 pub mod problems;
 mod profile;
+mod refusals;
 mod words;
 mod workouts;
 
-use axum::Router;
+use axum::{Router, middleware};
 use fittrack_runtime::{
     docs,
     edge::{Edge, EdgeSettings},
@@ -66,7 +67,8 @@ pub fn edge(app: &App, settings: EdgeSettings) -> Edge {
 /// The routes behind their edge.
 pub fn router(app: App, edge: &Edge) -> Router {
     let (router, _) = table().split_for_parts();
-    server::public_layers_behind(edge, router.with_state(app))
+    let noted = middleware::from_fn_with_state(app.clone(), refusals::noted);
+    server::public_layers_behind(edge, router.with_state(app)).layer(noted)
 }
 
 /// The document that describes the routes.

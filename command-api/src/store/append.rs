@@ -83,10 +83,17 @@ pub struct Earlier {
     pub place: Place,
     /// The stream they are in.
     pub aggregate_id: String,
-    /// The id of its first event.
-    pub first_event_id: Uuid,
-    /// The metadata of its first event.
+    /// The id of its first event; `None` where it was answered without any.
+    pub first_event_id: Option<Uuid>,
+    /// The metadata of its first event, or the fingerprint alone.
     pub metadata: Metadata,
+}
+
+impl Earlier {
+    /// Whether it stored something.
+    pub fn changed(&self) -> bool {
+        self.first_event_id.is_some()
+    }
 }
 
 const APPEND: &str = "SELECT command, outcome, version, partition, last_position, aggregate_id, first_event_id, metadata \
@@ -154,9 +161,12 @@ const FIND_COMMAND: &str = "
           AND e.sequence >= first.sequence AND e.sequence < first.sequence + 100 AND e.command_id = first.command_id
         ORDER BY e.sequence DESC LIMIT 1
     ) last
-    WHERE first.command_id = $1 AND first.command_index = 0";
+    WHERE first.command_id = $1 AND first.command_index = 0
+    UNION ALL
+    SELECT partition, aggregate_id, NULL, metadata::text, version, position FROM answered_commands WHERE command_id = $1
+    LIMIT 1";
 
-/// What a command stored, if it did: the answer to a retry that was decided without reaching the append.
+/// What a command stored or was answered, if it was: the answer to a retry that was decided without reaching the append.
 pub async fn find_command(
     executor: impl sqlx::PgExecutor<'_>,
     command_id: Uuid,

@@ -221,7 +221,7 @@ fn first_batch(waiting: &mut Vec<Waiting>) -> Vec<Waiting> {
 /// A duplicate with the event ids of this very append is this append, stored by an attempt whose answer was lost.
 fn own_duplicates_are_stored(outcomes: Vec<Outcome>, appends: &[&Append]) -> Vec<Outcome> {
     let own = |earlier: &append::Earlier, append: &Append| {
-        append.events.first().is_some_and(|event| event.event_id == earlier.first_event_id)
+        append.events.first().is_some_and(|event| Some(event.event_id) == earlier.first_event_id)
     };
     outcomes
         .into_iter()

@@ -2,6 +2,7 @@
 //!
 //! `append_events` (in `schemas/event-store/`) holds the rules; [`lane`] groups commits; [`cache`] keeps hot aggregates;
 //! [`framework`] fits the store to `cqrs_es::EventStore`. The dispatcher is its only caller.
+pub mod answers;
 pub mod append;
 pub mod cache;
 pub mod framework;
@@ -18,6 +19,7 @@ use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use answers::Answer;
 use append::{Append, Earlier, Outcome};
 use cache::{Loaded, StateCache};
 use lane::{AppendError, Lane, LaneWorker};
@@ -138,7 +140,17 @@ impl EventStore {
             .collect()
     }
 
-    /// What a command stored, if it did.
+    /// Keeps the answer to a command that stores nothing; `false` where it has one already.
+    pub async fn keep_answer(&self, answer: Answer) -> Result<bool, LoadError> {
+        answers::keep(&self.pool, answer).await.map_err(LoadError::Database)
+    }
+
+    /// Removes kept answers that are long over; says how many.
+    pub async fn sweep_answers(&self) -> Result<u64, LoadError> {
+        answers::sweep(&self.pool).await.map_err(LoadError::Database)
+    }
+
+    /// What a command stored or was answered, if it was.
     pub async fn find_command(&self, command_id: Uuid) -> Result<Option<Earlier>, LoadError> {
         append::find_command(&self.pool, command_id).await.map_err(LoadError::Database)
     }

@@ -249,6 +249,19 @@ async fn a_registration_left_after_its_event_is_finished_without_a_second_event(
 }
 
 #[tokio::test]
+async fn a_half_done_registration_whose_key_made_another_athlete_is_taken_back() {
+    let world = World::new().await;
+    let command_id = Uuid::now_v7();
+    let ann = left_after_the_row(&world, "ann", command_id).await;
+    store_event(&world, ann, command_id).await;
+    left_after_the_row(&world, "bob", command_id).await;
+    assert_eq!(sweeper::sweep(&world.app.registration, Duration::ZERO).await.unwrap(), 1);
+    let left: Vec<(Uuid, String)> =
+        sqlx::query_as("SELECT athlete_id, status FROM accounts").fetch_all(&world.identity).await.unwrap();
+    assert_eq!(left, [(ann, "active".to_owned())]);
+}
+
+#[tokio::test]
 async fn a_client_s_retry_finishes_what_its_first_try_left() {
     let world = World::new().await;
     let key = |email: &str| command_id_of("retry", email);
@@ -342,6 +355,7 @@ async fn store_event(world: &World, athlete_id: Uuid, command_id: Uuid) {
         context: Context { actor: athlete_id, ..Context::example() },
         command_id,
         fingerprint: None,
+        keyed: false,
         precondition: None,
         traceparent: None,
         correlation_id: None,

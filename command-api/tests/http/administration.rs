@@ -81,6 +81,11 @@ async fn a_disabled_account_is_signed_out_everywhere_and_stays_out() {
     assert_eq!(operator.enable(&email("ann@example.org")).await.unwrap(), Administered::Done(0));
     ann.refreshes().await.assert_problem(401, "unauthenticated");
     assert_eq!(signs_in(&world, "ann@example.org", PASSWORD).await, 201);
-    assert_eq!(operator.end_sessions(&email("ann@example.org")).await.unwrap(), Administered::Done(1));
+    let key = world.signed_in_again("ann", &ann).await;
+    let key = key.post("/v1/account/api-keys").json(&json!({"name": "x", "scopes": ["read"]})).await;
+    assert_eq!(operator.end_sessions(&email("ann@example.org")).await.unwrap(), Administered::Done(2));
+    let exchange = json!({"api_key": key.body["key"].as_str().unwrap()});
+    let exchanged = world.anonymous().post("/v1/account/api-keys/token").json(&exchange).await;
+    exchanged.assert_problem(401, "unauthenticated");
     assert_eq!(operator.end_sessions(&email("nobody@example.org")).await.unwrap(), Administered::NotFound);
 }

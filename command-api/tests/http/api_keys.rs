@@ -1,4 +1,5 @@
 //! Keys for programs: shown once, exchanged for tokens that go as far as the key's scopes, ended by their athlete alone.
+use command_api::identity::api_keys::ApiKeys;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -126,8 +127,43 @@ async fn a_key_ends_by_itself_with_its_account_and_at_fifty() {
                 SELECT gen_random_uuid(), $1, sha256(n::text::bytea), 'x', '{read}' FROM generate_series(1, 48) AS n";
     sqlx::query(fill).bind(ann.athlete_id).execute(&world.identity).await.unwrap();
     assert_eq!(count(&world.identity, "SELECT count(*) FROM api_keys").await, 50);
+    // One of them has ended by itself, so that 49 are left.
+    sqlx::query("UPDATE accounts SET status = 'active'").execute(&world.identity).await.unwrap();
+    makes_a_key(&ann, &["read"]).await;
     let one_more = ann.post("/v1/account/api-keys").json(&json!({"name": "x", "scopes": ["read"]})).await;
     one_more.assert_problem(409, "conflict");
+}
+
+/// As when it happens at another replica: this one learns of it within a second, and not of the account at all.
+#[tokio::test]
+async fn no_key_is_made_once_account_or_session_has_ended() {
+    let world = World::new().await;
+    let ann = world.athlete("ann").await;
+    let ends_elsewhere = "UPDATE sessions SET ended_at = clock_timestamp(), ended_by = 'logout'";
+    let closes = "UPDATE accounts SET status = 'erasing'";
+    for elsewhere in [closes, "DELETE FROM accounts", ends_elsewhere] {
+        sqlx::query(elsewhere).execute(&world.identity).await.unwrap();
+        makes(&ann).await.assert_problem(401, "unauthenticated");
+    }
+    let bob = world.athlete("bob").await;
+    sqlx::query(ends_elsewhere).execute(&world.identity).await.unwrap();
+    makes(&bob).await.assert_problem(401, "unauthenticated");
+    assert_eq!(count(&world.identity, "SELECT count(*) FROM api_keys").await, 0);
+}
+
+#[tokio::test]
+async fn keys_that_ended_by_themselves_are_no_longer_listed_and_a_day_later_gone() {
+    let world = World::new().await;
+    let ann = world.athlete("ann").await;
+    for _ in 0..2 {
+        makes_a_key(&ann, &["read"]).await;
+    }
+    let ends = "UPDATE api_keys SET expires_at = clock_timestamp() - interval '25 hours'
+                WHERE key_id = (SELECT min(key_id::text)::uuid FROM api_keys)";
+    sqlx::query(ends).execute(&world.identity).await.unwrap();
+    assert_eq!(ann.get("/v1/account/api-keys").answer().await.body["items"].as_array().unwrap().len(), 1);
+    assert_eq!(ApiKeys::sweep(&world.identity).await.unwrap(), 1);
+    assert_eq!(count(&world.identity, "SELECT count(*) FROM api_keys").await, 1);
 }
 
 #[tokio::test]
@@ -148,7 +184,8 @@ async fn makes(athlete: &Client) -> Answer {
 async fn what_is_no_key_to_be_is_refused_with_the_reason() {
     let world = World::new().await;
     let ann = world.athlete("ann").await;
-    let cases: [(Value, &str); 7] = [
+    let eleven_years = fittrack_runtime::clock::now() + chrono::TimeDelta::days(11 * 365);
+    let cases: [(Value, &str); 9] = [
         (json!({"name": "", "scopes": ["read"]}), "#/name"),
         (json!({"name": "x\ny", "scopes": ["read"]}), "#/name"),
         (json!({"name": "x".repeat(81), "scopes": ["read"]}), "#/name"),
@@ -156,6 +193,8 @@ async fn what_is_no_key_to_be_is_refused_with_the_reason() {
         (json!({"name": "x", "scopes": ["admin"]}), "#/scopes"),
         (json!({"name": "x", "scopes": ["read", "write", "read"]}), "#/scopes"),
         (json!({"name": "x", "scopes": ["read"], "expires_at": "2020-01-01T00:00:00Z"}), "#/expires_at"),
+        (json!({"name": "x", "scopes": ["read"], "expires_at": eleven_years}), "#/expires_at"),
+        (json!({"name": "x", "scopes": ["read"], "expires_at": "+262142-01-01T00:00:00Z"}), "#/expires_at"),
     ];
     for (body, pointer) in cases {
         let answer = ann.post("/v1/account/api-keys").json(&body).await;

@@ -1,5 +1,8 @@
 //! An account that is erased: closed at once, then gone place by place, whatever crashes in between; the receipt says so.
-use command_api::erasure::eraser::Eraser;
+use command_api::{
+    erasure::{Removed, eraser::Eraser, places},
+    identity::{audit::Origin, throttle::Subject},
+};
 use fittrack_schemas::{migrations, read_models};
 use serde_json::{Value, json};
 use sqlx::{
@@ -9,12 +12,13 @@ use sqlx::{
 use uuid::Uuid;
 
 use fittrack_domain::{
+    ids::AthleteId,
     partition::{DEFAULT_PARTITIONS, partition_of},
     recording::{self, Format, synthesize},
     sport::Sport,
 };
 
-use crate::support::{Answer, Client, PASSWORD, World, count, registration, run};
+use crate::support::{Answer, Client, PASSWORD, World, count, eventually, registration, run};
 
 const GPX: &str = "application/gpx+xml";
 
@@ -89,6 +93,8 @@ impl Leaving {
         let athlete = self.world.athlete(name).await;
         let patch = json!({"bio": format!("bio of {name}"), "birth_year": 1990});
         assert_eq!(athlete.patch("/v1/me/profile").merge_patch(&patch).await.status, 202);
+        let again = athlete.patch("/v1/me/profile").header("idempotency-key", "again");
+        assert_eq!(again.merge_patch(&patch).await.status, 202);
         let run = json!({"sport": "run", "started_at": "2026-10-01T06:30:00Z", "duration_s": 1800,
                          "title": format!("title of {name}"), "notes": format!("notes of {name}")});
         assert_eq!(athlete.post("/v1/workouts").json(&run).await.status, 202);
@@ -119,6 +125,12 @@ async fn nothing_of_an_erased_account_is_found_in_any_database_and_the_receipt_s
     let leaving = Leaving::new().await;
     let ada = leaving.athlete_with_a_life("adalovelace").await;
     leaving.athlete_with_a_life("gracehopper").await;
+    for email in ["AdaLovelace@example.org", "gracehopper@example.org"] {
+        let origin = Origin { address: Some("192.0.2.7".parse().unwrap()), user_agent: None };
+        let throttle = &leaving.world.app.throttle;
+        let tried = throttle.begin(Subject::sign_in(email, &origin), &origin).await.unwrap();
+        throttle.succeeded(tried.unwrap()).await.unwrap();
+    }
     assert!(leaving.rows_that_hold("adalovelace").await.len() >= 4, "the search finds what is there");
     let answer = leaves(&ada, PASSWORD).await;
     assert_eq!(answer.status, 202, "{}", answer.body);
@@ -139,16 +151,18 @@ async fn nothing_of_an_erased_account_is_found_in_any_database_and_the_receipt_s
     for (place, what, expected) in [
         ("event_store", "events", 6),
         ("event_store", "import_claims", 1),
+        ("event_store", "answers", 1),
         ("recordings", "originals", 1),
         ("recordings", "recordings", 1),
         ("identity", "accounts", 1),
         ("identity", "api_keys", 1),
+        ("identity", "known_networks", 1),
         ("identity", "refresh_tokens", 1),
         ("read_models", "builds", 6),
     ] {
         assert_eq!(removed(&done.body, place, what), expected, "{place} {what}: {}", done.body);
     }
-    assert_eq!(done.body["expires"].as_array().unwrap().len(), 3);
+    assert_eq!(done.body["expires"].as_array().unwrap().len(), 4);
     assert_eq!(leaving.rows_that_hold("adalovelace").await, []);
     assert!(!leaving.rows_that_hold("gracehopper").await.is_empty(), "others have everything they had");
     assert_eq!(leaving.world.audited("user_deleted").await, 1);
@@ -221,6 +235,100 @@ async fn a_file_that_somebody_else_has_imported_as_well_stays_theirs() {
     leaves(&grace, PASSWORD).await;
     leaving.eraser.work().await.unwrap();
     assert_eq!(blobs().await, 0);
+}
+
+#[tokio::test]
+async fn of_two_who_are_erased_at_once_neither_keeps_the_other_s_file() {
+    let leaving = Leaving::new().await;
+    let (ada, grace) = (leaving.world.athlete("ada").await, leaving.world.athlete("grace").await);
+    for athlete in [&ada, &grace] {
+        assert_eq!(athlete.imports(GPX, ride("of two")).await.status, 202);
+        leaves(athlete, PASSWORD).await;
+    }
+    let erasure_of = "SELECT erasure_id FROM erasures WHERE athlete_id = $1";
+    for athlete in [&ada, &grace] {
+        let owner = athlete.athlete_id;
+        let erasure: Uuid =
+            sqlx::query_scalar(erasure_of).bind(owner).fetch_one(&leaving.world.identity).await.unwrap();
+        let partition = partition_of(owner, DEFAULT_PARTITIONS);
+        places::close_log(&leaving.eraser.log, owner, partition, erasure).await.unwrap();
+    }
+    // Both have their claims still, as when both look before either removes its own.
+    let claims = "SELECT count(*) FROM import_claims";
+    assert_eq!(count(&leaving.world.store, claims).await, 2);
+    let (owner, mut removed) = (AthleteId(ada.athlete_id), Removed::new());
+    let (store, recordings) = (&leaving.eraser.event_store, &leaving.eraser.recordings);
+    let one_claim = async || count(&leaving.world.store, claims).await == 1;
+    assert!(places::remove_claims(store, recordings, owner, &mut removed).await.unwrap() && one_claim().await);
+    assert_eq!(count(&leaving.world.recordings, "SELECT count(*) FROM blobs").await, 0);
+}
+
+#[tokio::test]
+async fn files_of_a_workout_that_was_deleted_before_go_with_the_account() {
+    let leaving = Leaving::new().await;
+    let world = &leaving.world;
+    let ada = world.athlete("ada").await;
+    let imported = ada.imports(GPX, ride("deleted")).await;
+    let workout = imported.body["workouts"][0]["id"].as_str().unwrap();
+    let deleted = ada.delete(&format!("/v1/workouts/{workout}")).header("if-match", "*").answer().await;
+    assert_eq!(deleted.status, 202, "{}", deleted.body);
+    assert_eq!(count(&world.store, "SELECT count(*) FROM import_claims").await, 0);
+    leaving.projections_catch_up().await;
+    let location = leaves(&ada, PASSWORD).await.header("location").unwrap().to_owned();
+    leaving.eraser.work().await.unwrap();
+    let receipt = world.anonymous().get(&location).answer().await;
+    assert_eq!(receipt.body["status"], "succeeded");
+    assert_eq!(count(&world.recordings, "SELECT count(*) FROM blobs").await, 0);
+    assert_eq!(removed(&receipt.body, "recordings", "originals"), 1);
+    assert_eq!(removed(&receipt.body, "recordings", "recordings"), 1);
+}
+
+#[tokio::test]
+async fn an_upload_whose_files_come_after_the_eraser_takes_them_away_itself() {
+    let leaving = Leaving::new().await;
+    let world = &leaving.world;
+    let ada = world.athlete("ada").await;
+    leaving.projections_catch_up().await;
+    let file = ride("late");
+    // Somebody is storing the same file and has not committed: the upload waits for them, with its claim made.
+    let mut other = world.recordings.begin().await.unwrap();
+    let storing = "INSERT INTO blobs (sha256, kind, content) VALUES (sha256($1), 'original', $1)";
+    sqlx::query(storing).bind(file.as_bytes()).execute(&mut *other).await.unwrap();
+    let upload = tokio::spawn({
+        let (ada, file) = (ada.clone(), file.clone());
+        async move { ada.imports(GPX, file).await }
+    });
+    let claimed = async || count(&world.store, "SELECT count(*) FROM import_claims").await == 1;
+    eventually("the upload has its claim", claimed).await;
+    let location = leaves(&ada, PASSWORD).await.header("location").unwrap().to_owned();
+    leaving.eraser.work().await.unwrap();
+    assert_eq!(world.anonymous().get(&location).answer().await.body["status"], "succeeded");
+    other.rollback().await.unwrap();
+    upload.await.unwrap().assert_problem(401, "unauthenticated");
+    assert_eq!(count(&world.recordings, "SELECT count(*) FROM blobs").await, 0);
+}
+
+#[tokio::test]
+async fn an_address_whose_account_was_erased_is_registered_again_under_another_key() {
+    let leaving = Leaving::new().await;
+    let world = &leaving.world;
+    let registers = async |key: &str| {
+        world.anonymous().post("/v1/account").header("idempotency-key", key).json(&registration("ada")).await
+    };
+    let first = registers("one").await;
+    let credentials = json!({"email": "ada@example.org", "password": PASSWORD});
+    let session = world.anonymous().post("/v1/account/sessions").json(&credentials).await;
+    let ada = world.anonymous().of(first.id(), &session);
+    leaves(&ada, PASSWORD).await;
+    leaving.projections_catch_up().await;
+    leaving.eraser.work().await.unwrap();
+    registers("one").await.assert_problem(422, "idempotency-key-reused");
+    assert_eq!(count(&world.identity, "SELECT count(*) FROM accounts").await, 0);
+    let again = registers("two").await;
+    assert_eq!(again.status, 202, "{}", again.body);
+    assert_ne!(again.id(), first.id());
+    let session = world.anonymous().post("/v1/account/sessions").json(&credentials).await;
+    world.anonymous().of(again.id(), &session).logs_a_run().await;
 }
 
 #[tokio::test]

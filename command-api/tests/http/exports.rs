@@ -74,6 +74,15 @@ async fn shown(athlete: &Client, asked: &Answer) -> Answer {
 }
 
 #[tokio::test]
+async fn that_everything_was_asked_for_and_given_out_is_in_the_audit_log() {
+    let world = World::new().await;
+    let ann = world.athlete("ann").await;
+    exported(&world, &ann).await;
+    let noted = async || world.audited("sensitive_read").await == 2;
+    eventually("both are noted", noted).await;
+}
+
+#[tokio::test]
 async fn an_export_has_everything_of_its_athlete_and_nothing_of_others() {
     let world = World::new().await;
     let (ann, bob) = (world.athlete("ann").await, world.athlete("bob").await);
@@ -105,7 +114,10 @@ async fn an_export_has_everything_of_its_athlete_and_nothing_of_others() {
         .map(|error| error.to_string())
         .collect();
     assert!(errors.is_empty(), "{errors:?}");
-    assert_eq!(document["athlete"]["birth_year"], 1990);
+    assert_eq!(
+        (&document["athlete"]["birth_year"], &document["athlete"]["email"]),
+        (&json!(1990), &json!("ann@example.org"))
+    );
     assert_eq!(document["measurements"], json!([{"kind": "mass_kg", "measured_on": "2026-10-01", "value": 71.25}]));
     let ids: Vec<&Value> = document["workouts"].as_array().unwrap().iter().map(|workout| &workout["id"]).collect();
     assert_eq!(ids, [&json!(logged), &json!(edited), &imported]);

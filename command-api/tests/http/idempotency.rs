@@ -5,7 +5,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{Answer, Client, World, eventually, run};
+use crate::support::{Answer, Client, World, count, eventually, run};
 
 async fn logs(client: &Client, key: &str, body: &Value) -> Answer {
     client.post("/v1/workouts").header("idempotency-key", key).json(body).await
@@ -52,6 +52,39 @@ async fn the_same_key_for_another_request_is_refused() {
     let second = ann.logs_a_run().await;
     edit(format!("/v1/workouts/{second}"), "a").await.assert_problem(422, "idempotency-key-reused");
     assert_eq!(world.events_of(second).await.len(), 1);
+}
+
+/// A retry must not take back what another device has made of it since.
+#[tokio::test]
+async fn a_key_that_changed_nothing_is_answered_the_same_and_changes_nothing_later() {
+    let world = World::new().await;
+    let (other, _) = world.replica().await;
+    let ann = world.athlete("ann").await;
+    let says = async |client: &Client, key: &str, bio: &str| {
+        let patch = json!({"bio": bio});
+        client.patch("/v1/me/profile").header("idempotency-key", key).merge_patch(&patch).await
+    };
+    assert_eq!(says(&ann, "one", "runs").await.status, 202);
+    let first = says(&ann, "two", "runs").await;
+    assert_eq!((first.body["version"].as_i64(), first.is_replayed()), (Some(2), false), "nothing was to be changed");
+    assert_eq!(says(&ann, "three", "rides").await.body["version"], 3);
+    for client in [&ann, &ann.at(&other)] {
+        let again = says(client, "two", "runs").await;
+        assert_eq!((&again.body, again.is_replayed()), (&first.body, true));
+        says(client, "two", "swims").await.assert_problem(422, "idempotency-key-reused");
+    }
+    assert_eq!(world.last_payload(ann.athlete_id).await["profile"]["bio"], "rides");
+    // Without a key nothing is kept.
+    let patch = json!({"bio": "rides"});
+    assert_eq!(ann.patch("/v1/me/profile").merge_patch(&patch).await.status, 202);
+    let kept = "SELECT count(*) FROM answered_commands";
+    assert_eq!(count(&world.store, kept).await, 1);
+    let old = "UPDATE answered_commands SET answered_at = answered_at - make_interval(hours => $1)";
+    for (hours, left) in [(47, 1), (2, 0)] {
+        sqlx::query(old).bind(hours).execute(&world.store).await.unwrap();
+        world.app.dispatcher.store().sweep_answers().await.unwrap();
+        assert_eq!(count(&world.store, kept).await, left);
+    }
 }
 
 #[tokio::test]

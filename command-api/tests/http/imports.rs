@@ -141,6 +141,31 @@ async fn a_key_makes_the_answer_repeatable() {
 }
 
 #[tokio::test]
+async fn a_key_whose_first_activity_was_there_already_is_answered_the_same() {
+    let world = World::new().await;
+    let ann = world.athlete("ann").await;
+    let legs = [synthesize(1, Sport::Run, at(6), 600.0), synthesize(2, Sport::Ride, at(8), 900.0)];
+    let (known, _) = only(&ann.imports(FIT, file(&legs[0], Format::Fit)).await);
+    let import = async |file: Bytes| {
+        let sending = ann.post("/v1/workouts/imports").header("content-type", TCX).header("idempotency-key", "k");
+        sending.body(file).await
+    };
+    let joined = joined_tcx(&[&legs[0], &legs[1]]);
+    let first = import(joined.clone()).await;
+    let statuses: Vec<&Value> =
+        first.body["workouts"].as_array().unwrap().iter().map(|workout| &workout["status"]).collect();
+    assert_eq!(statuses, ["duplicate", "stored"], "{}", first.body);
+    let again = import(joined.clone()).await;
+    assert_eq!((&again.body, again.is_replayed()), (&first.body, true));
+    import(file(&legs[0], Format::Tcx)).await.assert_problem(422, "idempotency-key-reused");
+    // Also when what was there is no longer.
+    assert_eq!(ann.delete(&format!("/v1/workouts/{known}")).answer().await.status, 202);
+    assert_eq!(import(joined).await.body, first.body);
+    assert_eq!(world.workouts().await, 2);
+    assert_eq!(count(&world.store, "SELECT count(*) FROM import_claims").await, 1);
+}
+
+#[tokio::test]
 async fn a_form_with_one_file_is_as_good_as_the_file() {
     let world = World::new().await;
     let ann = world.athlete("ann").await;

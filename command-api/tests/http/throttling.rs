@@ -149,6 +149,84 @@ async fn a_try_that_nobody_could_judge_is_none() {
     }
     drop(turns);
     assert_eq!(tries(&world.anonymous(), "ann@example.org", PASSWORD).await.status, 201);
+    // One that was counted and is given back leaves no row.
+    let throttle = Throttle::new(world.identity.clone());
+    let origin = Origin { address: Some("192.0.2.7".parse().unwrap()), user_agent: None };
+    let tried = throttle.begin(Subject::sign_in("bob@example.org", &origin), &origin).await.unwrap().unwrap();
+    let rows = async || count(&world.identity, "SELECT count(*) FROM throttles").await;
+    let before = rows().await;
+    throttle.give_back(tried).await.unwrap();
+    assert_eq!(before - rows().await, 2);
+    let _: command_api::identity::throttle::Try =
+        throttle.begin(Subject::sign_in("bob@example.org", &origin), &origin).await.unwrap().unwrap();
+    let second = throttle.begin(Subject::sign_in("bob@example.org", &origin), &origin).await.unwrap().unwrap();
+    throttle.give_back(second).await.unwrap();
+    assert_eq!((rows().await, count(&world.identity, "SELECT max(tries)::bigint FROM throttles").await), (before, 1));
+}
+
+#[tokio::test]
+async fn whoever_signed_in_from_a_network_is_not_held_out_by_others() {
+    let world = World::new().await;
+    let throttle = Throttle::new(world.identity.clone());
+    let from = |address: &str| Origin { address: Some(address.parse().unwrap()), user_agent: None };
+    let begins = async |address: &str| {
+        let origin = from(address);
+        throttle.begin(Subject::sign_in("Ann@example.org", &origin), &origin).await.unwrap()
+    };
+    let (home, elsewhere) = ("2001:db8:7:1::1", "192.0.2.7");
+    throttle.succeeded(begins(home).await.unwrap()).await.unwrap();
+    // A stranger in the same site, who has a network for each try, and then the world.
+    let longer =
+        "UPDATE throttles SET blocked_until = blocked_until + interval '1 hour' WHERE blocked_until > last_try_at";
+    for network in 2..22 {
+        let _: command_api::identity::throttle::Try = begins(&format!("2001:db8:7:{network}::1")).await.unwrap();
+    }
+    assert!(begins("2001:db8:7:ff::1").await.unwrap().locks(), "the twenty-first from a /48");
+    sqlx::query(longer).execute(&world.identity).await.unwrap();
+    assert!(begins("2001:db8:7:100::1").await.is_err(), "whatever its /64");
+    let everywhere = "UPDATE throttles SET tries = 1000, blocked_until = clock_timestamp() + interval '1 hour'
+                      WHERE subject = sha256(convert_to(E'sign-in\\nann@example.org', 'UTF8'))";
+    assert_eq!(sqlx::query(everywhere).execute(&world.identity).await.unwrap().rows_affected(), 1);
+    assert!(begins(elsewhere).await.is_err());
+    let owner = begins(home).await.unwrap();
+    assert!(!owner.locks());
+    // Nor by failures of everybody, whose minute it is.
+    let minute = "INSERT INTO throttles (subject, tries, blocked_until, last_try_at)
+                  SELECT sha256(convert_to(E'everybody\\n' || (floor(extract(epoch FROM clock_timestamp()) / 60)::bigint + later)::text, 'UTF8')),
+                         6000, clock_timestamp(), clock_timestamp() FROM generate_series(0, 5) AS later";
+    sqlx::query(minute).execute(&world.identity).await.unwrap();
+    let origin = from(elsewhere);
+    assert!(throttle.begin(Subject::sign_in("bob@example.org", &origin), &origin).await.unwrap().is_err());
+    throttle.succeeded(owner).await.unwrap();
+    throttle.succeeded(begins(home).await.unwrap()).await.unwrap();
+    // For thirty days.
+    let days = "UPDATE known_networks SET signed_in_at = signed_in_at - interval '30 days'";
+    assert_eq!(sqlx::query(days).execute(&world.identity).await.unwrap().rows_affected(), 1);
+    assert!(begins(home).await.is_err());
+    assert_eq!(throttle.sweep().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn an_account_is_known_to_the_last_twenty_networks() {
+    let world = World::new().await;
+    let throttle = Throttle::new(world.identity.clone());
+    for network in 1..=25 {
+        let origin = Origin { address: Some(format!("192.0.2.{network}").parse().unwrap()), user_agent: None };
+        let tried = throttle.begin(Subject::sign_in("ann@example.org", &origin), &origin).await.unwrap();
+        throttle.succeeded(tried.unwrap()).await.unwrap();
+    }
+    assert_eq!(count(&world.identity, "SELECT count(*) FROM known_networks").await, 20);
+    assert_eq!(count(&world.identity, "SELECT count(*) FROM throttles").await, 0);
+}
+
+#[tokio::test]
+async fn a_sweep_goes_on_while_there_is_more() {
+    let world = World::new().await;
+    let old = "INSERT INTO throttles (subject, tries, blocked_until, last_try_at)
+               SELECT sha256(n::text::bytea), 1, clock_timestamp(), clock_timestamp() - interval '2 hours'
+               FROM generate_series(1, 12000) AS n";
+    sqlx::query(old).execute(&world.identity).await.unwrap();
+    assert_eq!(Throttle::new(world.identity.clone()).sweep().await.unwrap(), 12_000);
 }
 
 #[tokio::test]

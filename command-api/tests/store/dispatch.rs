@@ -24,6 +24,7 @@ fn request(command: AthleteCommand) -> Request<Athlete> {
         context: Context::example(),
         command_id: Uuid::now_v7(),
         fingerprint: None,
+        keyed: false,
         precondition: None,
         traceparent: None,
         correlation_id: None,

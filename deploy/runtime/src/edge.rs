@@ -194,6 +194,10 @@ where
                 Ok(answer) => seen.guarded(answer, rest.as_ref()).await,
                 Err(refusal) => refusal.into_response(),
             };
+            // For a service that keeps a record of who was refused.
+            if let Some(refused) = allowance.as_ref().filter(|allowance| allowance.is_refused()) {
+                response.extensions_mut().insert(refused.asker());
+            }
             let completion = Completion { trace, started, allowance, crossing };
             seen.edge.finish(&seen.method, seen.route(), completion, &mut response);
             if let Some(rest) = rest {

@@ -220,6 +220,31 @@ mod tests {
         assert_eq!(key.kid(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
     }
 
+    #[test]
+    fn keys_that_openssl_makes_are_taken() {
+        let openssl = |arguments: &[&str]| std::process::Command::new("openssl").args(arguments).output();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key.pem");
+        let file = path.to_str().unwrap();
+        // Where it is not installed, the RFC's key above has the same form.
+        let Ok(made) = openssl(&["genpkey", "-algorithm", "ed25519", "-out", file]) else { return };
+        assert!(made.status.success(), "{made:?}");
+        let private = std::fs::read_to_string(&path).unwrap();
+        let key = SigningKey::from_pem(&private).unwrap();
+        let public = String::from_utf8(openssl(&["pkey", "-in", file, "-pubout"]).unwrap().stdout).unwrap();
+        let next = SigningKey::generate_pem().unwrap();
+        let both = SigningKeys::from_pem(&format!("{next}{public}")).unwrap();
+        assert_eq!(both.kids().last(), Some(&key.kid()));
+    }
+
+    #[test]
+    fn a_key_in_the_second_version_of_its_form_is_refused_with_what_to_do() {
+        let der = Ed25519KeyPair::generate().unwrap().to_pkcs8().unwrap();
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(der));
+        let error = SigningKey::from_pem(&pem).unwrap_err().to_string();
+        assert!(error.contains("PKCS#8 v1") && error.contains("openssl genpkey"), "{error}");
+    }
+
     /// The public half as `openssl pkey -pubout` writes it.
     fn public_pem(key: &SigningKey) -> String {
         let AlgorithmParameters::OctetKeyPair(pair) = &key.public().algorithm else { panic!("another kind") };

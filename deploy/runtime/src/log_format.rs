@@ -110,7 +110,7 @@ mod tests {
         tracing::subscriber::with_default(subscriber, log);
         let bytes = captured.0.lock().unwrap().clone();
         let text = String::from_utf8(bytes).unwrap();
-        assert_eq!(text.matches('\n').count(), 1, "{text}");
+        assert_eq!((text.matches('\n').count(), text.matches('\r').count()), (1, 0), "{text}");
         serde_json::from_str(&text).unwrap()
     }
 
@@ -119,12 +119,12 @@ mod tests {
         let line = line_of(|| {
             let _outer = tracing::info_span!("outer", trace_id = "abc", partition = 1).entered();
             let _inner = tracing::info_span!("inner", partition = 2).entered();
-            tracing::warn!(events = 7, text = "x\ny", "stored");
+            tracing::warn!(events = 7, text = "x\r\ny", "stored");
         });
         assert_eq!(line["trace_id"], "abc");
         assert_eq!(line["partition"], 2);
         assert_eq!(line["events"], 7);
-        assert_eq!(line["text"], "x\ny");
+        assert_eq!(line["text"], "x\r\ny");
         assert_eq!(line["message"], "stored");
         assert_eq!(line["level"], "WARN");
         assert_eq!(line["process"], "test");

@@ -17,11 +17,13 @@ use crate::problem::{Problem, kinds};
 
 mod buckets;
 mod classes;
+mod said;
 mod settings;
 
 use buckets::{Buckets, Key, Pace, Taken};
 pub(crate) use classes::RouteClasses;
 pub use classes::{CLASS_EXTENSION, limited};
+use said::Said;
 pub use settings::{Policy, RateLimits, UnusableRateLimits};
 
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -82,6 +84,7 @@ pub enum Asker {
 pub(crate) struct Limiter {
     policies: Vec<[Counted; 2]>,
     buckets: Buckets,
+    said: Said,
     started: Instant,
 }
 
@@ -97,6 +100,7 @@ struct Counted {
 /// What a caller has left, for the header fields of the answer; and whether this request is allowed.
 #[derive(Debug, Clone)]
 pub(crate) struct Allowance {
+    asker: Asker,
     policy: HeaderValue,
     state: HeaderValue,
     /// The policy's name and the pause, where the request is refused.
@@ -122,6 +126,7 @@ impl Limiter {
         Some(Self {
             policies: Class::ALL.into_iter().map(counted).collect(),
             buckets: Buckets::default(),
+            said: Said::default(),
             started: Instant::now(),
         })
     }
@@ -135,8 +140,12 @@ impl Limiter {
         let policy = self.policies.get(class as usize)?.get(kind)?;
         let counter = u8::try_from(class as usize * 2 + kind).unwrap_or(u8::MAX);
         let now = u64::try_from(now.saturating_duration_since(self.started).as_nanos()).unwrap_or(u64::MAX);
-        let taken = self.buckets.take(Key { counter, who }, policy.pace, now);
-        Some(policy.allowance(taken))
+        let key = Key { counter, who };
+        let taken = self.buckets.take(key, policy.pace, now);
+        if matches!(taken, Taken::Refused { .. }) {
+            self.said.say(key, class, asker, now);
+        }
+        Some(policy.allowance(taken, asker))
     }
 }
 
@@ -157,7 +166,7 @@ impl Counted {
         }
     }
 
-    fn allowance(&self, taken: Taken) -> Allowance {
+    fn allowance(&self, taken: Taken, asker: Asker) -> Allowance {
         let (remaining, resets_in, refused) = match taken {
             // The burst above the quota is a courtesy, not a promise.
             Taken::Allowed { remaining, full_in } => (remaining.min(self.quota), full_in, None),
@@ -166,7 +175,7 @@ impl Counted {
                 (0, wait, Some((self.name.clone(), wait)))
             }
         };
-        Allowance { policy: self.told.clone(), state: state(&self.name, remaining, resets_in), refused }
+        Allowance { asker, policy: self.told.clone(), state: state(&self.name, remaining, resets_in), refused }
     }
 }
 
@@ -176,6 +185,11 @@ impl Allowance {
         let (policy, wait) = self.refused.as_ref()?;
         let problem = Problem::new(&kinds::QUOTA_EXCEEDED, "too many requests of this kind; slow down");
         Some(problem.violated_policy(policy.clone()).retry_after(*wait))
+    }
+
+    /// Whose request it is.
+    pub(crate) fn asker(&self) -> Asker {
+        self.asker
     }
 
     pub(crate) fn is_refused(&self) -> bool {

@@ -61,6 +61,9 @@ pub struct ExportDocument {
 pub struct ExportedAthlete {
     /// The id at the place the export comes from.
     pub id: AthleteId,
+    /// The e-mail address they sign in with there; an account it is taken into keeps its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
     /// What they are called.
     pub display_name: String,
     /// In their own words.
@@ -231,10 +234,11 @@ pub struct ExportedRecording<C> {
 }
 
 impl ExportedAthlete {
-    /// A profile and the privacy zones beside it, exported.
-    pub fn of(id: AthleteId, profile: &Profile, zones: &[PrivacyZone]) -> Self {
+    /// A profile, exported, with the account's address and the privacy zones beside it.
+    pub fn of(id: AthleteId, email: Option<String>, profile: &Profile, zones: &[PrivacyZone]) -> Self {
         Self {
             id,
+            email,
             display_name: profile.display_name.as_str().to_owned(),
             bio: profile.bio.as_ref().map(|bio| bio.as_str().to_owned()),
             birth_year: profile.birth_year,

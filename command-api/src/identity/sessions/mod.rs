@@ -5,7 +5,7 @@ pub mod sweep;
 
 use chrono::{DateTime, Utc};
 use fittrack_domain::ids::AthleteId;
-use fittrack_runtime::clock;
+use fittrack_runtime::{clock, config::Secret};
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -37,7 +37,7 @@ pub struct Sessions {
 #[derive(Debug)]
 pub struct Pair {
     /// Good for ten minutes.
-    pub access_token: String,
+    pub access_token: Secret,
     /// Good once, for the next pair.
     pub refresh_token: OpaqueSecret,
 }
@@ -121,6 +121,8 @@ const END_SURPLUS: &str = "
         ORDER BY last_used_at DESC, session_id OFFSET $2)
     RETURNING session_id";
 
+const IS_ANOTHER_S: &str = "SELECT EXISTS (SELECT FROM sessions WHERE session_id = $2 AND athlete_id <> $1)";
+
 impl Sessions {
     /// Over the identity database.
     pub fn new(pool: PgPool, tokens: Tokens, ended: EndedSessions) -> Self {
@@ -179,6 +181,11 @@ impl Sessions {
         Ok(ended.is_some())
     }
 
+    /// Whether a session is somebody else's.
+    pub async fn is_another_s(&self, athlete_id: Uuid, session_id: Uuid) -> Result<bool, sqlx::Error> {
+        sqlx::query_scalar(IS_ANOTHER_S).bind(athlete_id).bind(session_id).fetch_one(&self.pool).await
+    }
+
     /// What ends in a transaction is announced once it has committed: pass the ids to [`Sessions::announce`].
     pub async fn end_others(
         connection: &mut PgConnection,
@@ -196,7 +203,7 @@ impl Sessions {
 
     fn pair(&self, athlete_id: Uuid, session_id: Uuid, refresh_token: OpaqueSecret) -> Result<Pair, AccountError> {
         let grant = Grant::of_session(AthleteId(athlete_id), session_id);
-        let access_token = self.tokens.issue(&grant, clock::now())?;
+        let access_token = Secret::new(self.tokens.issue(&grant, clock::now())?);
         Ok(Pair { access_token, refresh_token })
     }
 }

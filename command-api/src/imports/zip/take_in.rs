@@ -248,6 +248,7 @@ impl Intake {
             context,
             command_id: self.command_id(about),
             fingerprint: None,
+            keyed: false,
             precondition,
             traceparent: None,
             correlation_id: Some(self.job_id),
@@ -298,7 +299,7 @@ impl Intake {
     }
 
     fn keyed(&self, about: &str) -> Keyed {
-        Keyed { command_id: self.command_id(about), fingerprint: about.to_owned() }
+        Keyed { command_id: self.command_id(about), fingerprint: about.to_owned(), is_kept: false }
     }
 }
 

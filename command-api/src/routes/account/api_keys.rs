@@ -1,6 +1,6 @@
 //! `/v1/account/api-keys`: keys for an athlete's programs, and their exchange for access tokens.
 use axum::{extract::State, http::StatusCode};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Months, Utc};
 use fittrack_domain::values::ValueError;
 use fittrack_runtime::{
     auth::Caller,
@@ -16,15 +16,18 @@ use super::sessions::{NOT_KEPT, NotKept};
 use crate::{
     app::App,
     identity::{
-        api_keys::{ApiKey, NewKey, Scope},
+        api_keys::{ApiKey, Created, NewKey, Scope},
         audit::Origin,
     },
     routes::{
         documentation::{OwnAccountProblems, SignInProblems},
         fields::Fields,
-        problems,
+        problems, refusals,
     },
 };
+
+/// How long a key is good for at most that ends by itself.
+const TEN_YEARS: Months = Months::new(120);
 
 /// A key somebody wants.
 #[derive(Deserialize, ToSchema)]
@@ -37,7 +40,7 @@ pub struct ApiKeyBody {
     /// What it allows: `read` every query, `write` every command. Nothing under `/v1/account` either way.
     #[schema(min_items = 1, max_items = 2)]
     scopes: Vec<String>,
-    /// When it ends by itself; never when absent.
+    /// When it ends by itself, at most ten years from now; never when absent.
     expires_at: Option<DateTime<Utc>>,
 }
 
@@ -58,8 +61,8 @@ pub struct OwnApiKey {
     expires_at: Option<DateTime<Utc>>,
 }
 
-/// A key that has just been made.
-#[derive(Debug, Serialize, ToSchema)]
+/// A key that has just been made. No `Debug`: it is for its athlete alone.
+#[derive(Serialize, ToSchema)]
 pub struct NewApiKey {
     /// All that can be read again later.
     #[serde(flatten)]
@@ -87,8 +90,8 @@ pub struct ExchangeBody {
     api_key: String,
 }
 
-/// An access token for a program.
-#[derive(Debug, Serialize, ToSchema)]
+/// An access token for a program. No `Debug`: it is for its program alone.
+#[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "access_token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFZERTQSJ9.e30.c2ln", "token_type": "Bearer", "expires_in": 600, "scope": "read"
 }))]
@@ -114,6 +117,9 @@ impl From<ApiKey> for OwnApiKey {
 ///
 /// The key is in this answer and nowhere else. Ended keys are refused as ended sessions are; a change of the password leaves
 /// them as they are.
+///
+/// `Idempotency-Key` is not looked at, because the key is not kept: a request that is sent again makes another key. After an answer
+/// that was lost, list the keys and end the one nobody has.
 #[utoipa::path(
     post, path = "/v1/account/api-keys", operation_id = "create_api_key", tag = "account",
     request_body = ApiKeyBody,
@@ -130,10 +136,15 @@ pub async fn create_api_key(
     Json(body): Json<ApiKeyBody>,
 ) -> Result<(StatusCode, NotKept, Json<NewApiKey>), Problem> {
     let new = new_key(body)?;
-    let created = app.api_keys.create(caller.athlete_id, new, &origin).await.map_err(problems::of_database)?;
-    let full = || Problem::conflict("there are fifty keys already; end one first");
-    let (key, secret) = created.ok_or_else(full)?;
-    Ok((StatusCode::CREATED, NOT_KEPT, Json(NewApiKey { key_data: key.into(), key: secret })))
+    let created = app.api_keys.create(caller.athlete_id, caller.session_id, new, &origin).await;
+    match created.map_err(problems::of_database)? {
+        Created::Key(key, secret) => {
+            let made = NewApiKey { key_data: key.into(), key: secret.expose().to_owned() };
+            Ok((StatusCode::CREATED, NOT_KEPT, Json(made)))
+        }
+        Created::Full => Err(Problem::conflict("there are fifty keys already; end one first")),
+        Created::SignedOut => Err(Problem::invalid_token("the session of this token has ended")),
+    }
 }
 
 /// List one's own API keys
@@ -166,6 +177,9 @@ pub async fn end_api_key(
     if app.api_keys.end(caller.athlete_id, key_id, &origin).await.map_err(problems::of_database)? {
         Ok(StatusCode::NO_CONTENT)
     } else {
+        if app.api_keys.is_another_s(caller.athlete_id, key_id).await.map_err(problems::of_database)? {
+            refusals::another_s(&app, caller.athlete_id, &origin, "api_key", key_id);
+        }
         Err(Problem::not_found("there is no such key"))
     }
 }
@@ -185,7 +199,7 @@ pub async fn exchange_api_key(
     let refused = || Problem::unauthenticated("the API key is none, or is not good any more");
     let exchanged = app.api_keys.exchange(&body.api_key).await?.ok_or_else(refused)?;
     let token = KeyToken {
-        access_token: exchanged.access_token,
+        access_token: exchanged.access_token.expose().to_owned(),
         token_type: "Bearer",
         expires_in: exchanged.expires_in,
         scope: exchanged.scope,
@@ -197,7 +211,7 @@ fn new_key(body: ApiKeyBody) -> Result<NewKey, Problem> {
     let mut fields = Fields::default();
     let name = fields.take("/name", body.name, name);
     let scopes = fields.take("/scopes", body.scopes, scopes);
-    let expires_at = fields.optional("/expires_at", body.expires_at, in_the_future);
+    let expires_at = fields.optional("/expires_at", body.expires_at, within_ten_years);
     let converted = match (name, scopes) {
         (Some(name), Some(scopes)) => Some(NewKey { name, scopes, expires_at }),
         _ => None,
@@ -226,6 +240,9 @@ fn scopes(names: Vec<String>) -> Result<Vec<Scope>, ValueError> {
     scopes.filter(|scopes| (1..=2).contains(&scopes.len())).ok_or_else(refused)
 }
 
-fn in_the_future(instant: DateTime<Utc>) -> Result<DateTime<Utc>, ValueError> {
-    if instant > clock::now() { Ok(instant) } else { Err(ValueError("must be in the future".to_owned())) }
+fn within_ten_years(instant: DateTime<Utc>) -> Result<DateTime<Utc>, ValueError> {
+    let now = clock::now();
+    let refused = || ValueError("must be in the future, and at most ten years from now".to_owned());
+    let is_within = instant > now && now.checked_add_months(TEN_YEARS).is_some_and(|latest| instant <= latest);
+    is_within.then_some(instant).ok_or_else(refused)
 }

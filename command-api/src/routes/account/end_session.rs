@@ -6,7 +6,7 @@ use uuid::Uuid;
 use crate::{
     app::App,
     identity::audit::Origin,
-    routes::{documentation::OwnAccountProblems, problems},
+    routes::{documentation::OwnAccountProblems, problems, refusals},
 };
 
 /// End a session
@@ -26,6 +26,9 @@ pub async fn end_session(
     if app.sessions.end(caller.athlete_id, session_id, &origin).await.map_err(problems::of_database)? {
         Ok(StatusCode::NO_CONTENT)
     } else {
+        if app.sessions.is_another_s(caller.athlete_id, session_id).await.map_err(problems::of_database)? {
+            refusals::another_s(&app, caller.athlete_id, &origin, "session", session_id);
+        }
         Err(Problem::not_found("there is no such session"))
     }
 }

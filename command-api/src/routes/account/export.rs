@@ -13,9 +13,15 @@ use axum::{
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use fittrack_domain::ids::AthleteId;
-use fittrack_runtime::{auth::Caller, json::Path, problem::Problem};
+use fittrack_runtime::{
+    auth::Caller,
+    json::Path,
+    problem::Problem,
+    trace::{self, TraceContext},
+};
 use futures::{Stream, stream};
 use serde::Serialize;
+use serde_json::json;
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -23,10 +29,14 @@ use uuid::Uuid;
 use crate::{
     app::App,
     exports::{Exports, jobs::Export},
+    identity::{
+        audit::{AuditEvent, Origin},
+        notes::Note,
+    },
     jobs::turns::Turn,
     routes::{
         documentation::{ExportFileProblems, OwnAccountProblems},
-        problems,
+        problems, refusals,
     },
 };
 
@@ -96,8 +106,9 @@ impl From<Export> for ExportJob {
         OwnAccountProblems,
     ),
 )]
-pub async fn request_export(State(app): State<App>, caller: Caller) -> Result<Response, Problem> {
+pub async fn request_export(State(app): State<App>, caller: Caller, origin: Origin) -> Result<Response, Problem> {
     let export = app.exports.request(AthleteId(caller.athlete_id)).await.map_err(problems::of_database)?;
+    read(&app, &caller, origin, "export_requested", export.export_id);
     let location = HeaderValue::try_from(location(export.export_id)).map_err(Problem::internal)?;
     let mut response = shown(export);
     *response.status_mut() = StatusCode::ACCEPTED;
@@ -119,9 +130,10 @@ pub async fn request_export(State(app): State<App>, caller: Caller) -> Result<Re
 pub async fn show_export(
     State(app): State<App>,
     caller: Caller,
+    origin: Origin,
     Path(export_id): Path<Uuid>,
 ) -> Result<Response, Problem> {
-    own(&app, &caller, export_id).await.map(shown)
+    own(&app, &caller, &origin, export_id).await.map(shown)
 }
 
 /// The zip of an export
@@ -141,9 +153,10 @@ pub async fn download_export(
     State(app): State<App>,
     method: Method,
     caller: Caller,
+    origin: Origin,
     Path(export_id): Path<Uuid>,
 ) -> Result<Response, Problem> {
-    let export = own(&app, &caller, export_id).await?;
+    let export = own(&app, &caller, &origin, export_id).await?;
     let (Some(size_bytes), "succeeded") = (export.size_bytes, export.state.as_str()) else {
         return Err(Problem::conflict("the export has no file: it is not made yet, or has failed")
             .retry_after(Duration::from_secs(ASK_AGAIN_S.into())));
@@ -161,6 +174,7 @@ pub async fn download_export(
     }
     let busy = || Problem::unavailable("too many exports are being sent at this moment", problems::RETRY_AFTER);
     let turn = app.exports.downloads.take(caller.athlete_id).await.ok_or_else(busy)?;
+    read(&app, &caller, origin, "export_downloaded", export_id);
     Ok((headers, Body::from_stream(sent(app.exports.clone(), export, turn))).into_response())
 }
 
@@ -188,9 +202,27 @@ fn sent(exports: Exports, export: Export, turn: Turn) -> impl Stream<Item = Resu
     stream::poll_fn(move |context| receiver.poll_recv(context))
 }
 
-async fn own(app: &App, caller: &Caller, export_id: Uuid) -> Result<Export, Problem> {
-    let export = app.exports.find(AthleteId(caller.athlete_id), export_id).await.map_err(problems::of_database)?;
-    export.ok_or_else(|| Problem::not_found("there is no such export"))
+async fn own(app: &App, caller: &Caller, origin: &Origin, export_id: Uuid) -> Result<Export, Problem> {
+    let athlete_id = AthleteId(caller.athlete_id);
+    if let Some(export) = app.exports.find(athlete_id, export_id).await.map_err(problems::of_database)? {
+        return Ok(export);
+    }
+    if app.exports.is_another_s(athlete_id, export_id).await.map_err(problems::of_database)? {
+        refusals::another_s(app, caller.athlete_id, origin, "export", export_id);
+    }
+    Err(Problem::not_found("there is no such export"))
+}
+
+/// Notes for the audit log that everything of somebody is on its way to whoever asks with their token.
+fn read(app: &App, caller: &Caller, origin: Origin, what: &'static str, export_id: Uuid) {
+    app.notes.take(Note {
+        event: AuditEvent::SensitiveRead,
+        what,
+        athlete_id: Some(caller.athlete_id),
+        origin,
+        details: json!({"export_id": export_id}),
+        trace_id: trace::current().map(TraceContext::trace_id),
+    });
 }
 
 fn location(export_id: Uuid) -> String {

@@ -1,7 +1,7 @@
 //! `PUT /v1/account/password`: another password.
 use axum::{extract::State, http::StatusCode};
 use fittrack_domain::{athlete::Athlete, ids::AthleteId};
-use fittrack_runtime::{auth::Caller, json::Json, problem::Problem};
+use fittrack_runtime::{auth::Caller, config::Secret, json::Json, problem::Problem};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -51,7 +51,7 @@ pub async fn change_password(
     let change = PasswordChange {
         athlete_id: AthleteId(caller.athlete_id),
         session_id: caller.session_id,
-        current: body.current_password,
+        current: Secret::new(body.current_password),
         new: fields.finish(new)?,
         origin,
     };

@@ -38,8 +38,8 @@ pub struct Credentials {
     password: String,
 }
 
-/// The tokens of a session.
-#[derive(Debug, Serialize, ToSchema)]
+/// The tokens of a session. No `Debug`: they are for their client alone.
+#[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "access_token": "eyJ0eXAiOiJhdCtqd3QiLCJhbGciOiJFZERTQSJ9.e30.c2ln", "token_type": "Bearer", "expires_in": 600,
     "refresh_token": "pmTLFw1Vd1Wwm2fQ7hKcE8JtCNoZ6x2A0eHq5rYsUiB"
@@ -59,7 +59,7 @@ impl SessionTokens {
     /// A pair as it is given out.
     pub fn of(pair: &Pair) -> Self {
         Self {
-            access_token: pair.access_token.clone(),
+            access_token: pair.access_token.expose().to_owned(),
             token_type: "Bearer",
             expires_in: LIFETIME_S,
             refresh_token: pair.refresh_token.expose(),
@@ -77,7 +77,8 @@ pub const NOT_KEPT: NotKept = [(CACHE_CONTROL, "no-store")];
 ///
 /// Answers with an access token and the refresh token of a new session. An unknown address, a wrong password and an account that may not sign in get the same
 /// answer after the same work. After five wrong tries for an address from one network each further one has to wait, from one second
-/// doubling to fifteen minutes (429, `Retry-After`); after a hundred, from wherever. Whether the address has an account makes no
+/// doubling to fifteen minutes (429, `Retry-After`); after twenty from an IPv6 /48 or a hundred from wherever, each from elsewhere than the
+/// networks the account was signed in from lately. Whether the address has an account makes no
 /// difference, nobody who is signed in is affected, and after an hour without a try all is as before.
 #[utoipa::path(
     post, path = "/v1/account/sessions", operation_id = "log_in", tag = "account", security(()),

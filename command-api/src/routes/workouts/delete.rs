@@ -9,6 +9,7 @@ use fittrack_runtime::{json::Path, problem::Problem};
 use super::{WORKOUT, refused, workout_id};
 use crate::{
     app::App,
+    identity::audit::Origin,
     routes::{
         accepted::{Accepted, StoredCommand},
         command::{Command, NoBody},
@@ -41,6 +42,7 @@ use crate::{
 pub async fn delete_workout(
     State(app): State<App>,
     Path(path): Path<String>,
+    origin: Origin,
     command: Command<NoBody>,
 ) -> Result<Accepted<StoredCommand>, Problem> {
     let envelope = command.envelope;
@@ -57,6 +59,6 @@ pub async fn delete_workout(
             }
             Ok(Accepted::workout(&receipt))
         }
-        Err(error) => Err(refused(&app, envelope.athlete_id, workout_id, error).await),
+        Err(error) => Err(refused(&app, envelope.athlete_id, &origin, workout_id, error).await),
     }
 }

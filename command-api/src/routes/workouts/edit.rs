@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     app::App,
+    identity::audit::Origin,
     routes::{
         accepted::{Accepted, StoredCommand},
         command::Command,
@@ -124,6 +125,7 @@ pub struct EditWorkoutBody {
 pub async fn edit_workout(
     State(app): State<App>,
     Path(path): Path<String>,
+    origin: Origin,
     command: Command<MergePatch<EditWorkoutBody>>,
 ) -> Result<Accepted<StoredCommand>, Problem> {
     let Command { body: MergePatch(body), envelope } = command;
@@ -138,7 +140,7 @@ pub async fn edit_workout(
     let request = envelope.request::<Workout>(workout_id, command, context, &begun);
     match dispatch_if_match(&app.dispatcher, request, Some(if_match)).await {
         Ok(receipt) => Ok(Accepted::workout(&receipt)),
-        Err(error) => Err(refused(&app, envelope.athlete_id, workout_id, error).await),
+        Err(error) => Err(refused(&app, envelope.athlete_id, &origin, workout_id, error).await),
     }
 }
 

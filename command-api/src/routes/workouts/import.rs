@@ -156,7 +156,7 @@ pub async fn import_recording(State(app): State<App>, uploaded: Uploaded) -> Res
     };
     let underway = upload.keyed.map(|command_id| app.running.begin(command_id)).transpose()?;
     let FileUpload { athlete_id, file, format, visibility, gear_id, keyed, fingerprint, turn } = upload;
-    let keyed = keyed.map(|command_id| Keyed { command_id, fingerprint });
+    let keyed = keyed.map(|command_id| Keyed { command_id, fingerprint, is_kept: true });
     let has_key = keyed.is_some();
     let context = app.context(athlete_id).await?;
     let traceparent = trace::current().map(trace::TraceContext::to_traceparent);

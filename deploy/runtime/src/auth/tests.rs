@@ -129,7 +129,7 @@ fn corpus(key: &SigningKey) -> Vec<(&'static str, String)> {
     altered("expired", with(good.clone(), "exp", json!(now - 10)));
     altered("exp as text", with(good.clone(), "exp", json!("9999999999")));
     altered("exp as float", with(good.clone(), "exp", json!(1e300)));
-    altered("not yet", with(good.clone(), "nbf", json!(now + 15)));
+    altered("not yet", with(good.clone(), "nbf", json!(now + LEEWAY_SECONDS + 5)));
     altered("subject is no athlete", with(good.clone(), "sub", json!("admin")));
     altered("session is none", with(good.clone(), "sid", json!("1")));
     altered("no object", json!([1]));

@@ -2,7 +2,7 @@
 //! A [`Source`] remembers what was asked and what was wrong, and says all of it in `finish`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
+use std::fmt::{self, Debug, Display, Formatter};
 use std::str::FromStr;
 
 use super::{ConfigError, ConfigErrors, Secret, Setting};
@@ -18,11 +18,19 @@ const TOLERATED_PREFIXES: &[&str] = &["FITTRACK_TEST_", "FITTRACK_LOCAL_", "FITT
 const SERVICE_LINK_MARKS: &[&str] = &["_SERVICE_HOST", "_SERVICE_PORT", "_PORT_"];
 
 /// The settings given to this process, and the problems found while reading them.
-#[derive(Debug)]
 pub struct Source {
     values: BTreeMap<String, String>,
     known: BTreeSet<&'static str>,
     problems: Vec<ConfigError>,
+}
+
+/// Names alone: some values are secrets.
+impl Debug for Source {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { values, known, problems } = self;
+        let names: Vec<&String> = values.keys().collect();
+        f.debug_struct("Source").field("names", &names).field("known", known).field("problems", problems).finish()
+    }
 }
 
 impl Source {

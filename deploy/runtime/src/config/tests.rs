@@ -11,6 +11,12 @@ fn nothing() -> [(&'static str, &'static str); 0] {
 }
 
 #[test]
+fn what_was_given_is_printed_without_its_values() {
+    let printed = format!("{:?}", Source::from_pairs([("FITTRACK_URL", "postgres://u:hush@db/x")]));
+    assert!(printed.contains("FITTRACK_URL") && !printed.contains("hush"), "{printed}");
+}
+
+#[test]
 fn the_environment_wins_over_the_settings_file() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("settings");

@@ -31,6 +31,22 @@ async fn after_completion_the_same_key_gets_the_same_answer() {
 }
 
 #[tokio::test]
+async fn another_replica_gives_the_same_answer_and_signs_the_same_token() {
+    let world = World::new().await;
+    let ann = world.athlete("ann").await;
+    let (other, _) = world.replica().await;
+    let (here, there) = (logs(&ann, "k", &run()).await, logs(&ann.at(&other), "k", &run()).await);
+    assert!(there.is_replayed());
+    assert_eq!(here.header("consistency-token"), there.header("consistency-token"));
+    let place: (i32, i64) = sqlx::query_as("SELECT partition, position FROM events WHERE aggregate_id = $1")
+        .bind(here.id().to_string())
+        .fetch_one(&world.store)
+        .await
+        .unwrap();
+    assert_eq!(world.token_of(&there).await.positions().collect::<Vec<_>>(), [place]);
+}
+
+#[tokio::test]
 async fn the_same_key_for_another_request_is_refused() {
     let world = World::new().await;
     let ann = world.athlete("ann").await;

@@ -1,6 +1,6 @@
 //! The parts of a running command API, put together once and handed to every route.
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -13,6 +13,7 @@ use fittrack_runtime::{
     problem::Problem,
     shutdown::Tasks,
 };
+use fittrack_schemas::consistency::TokenKey;
 use sqlx::PgPool;
 
 use crate::{
@@ -69,7 +70,7 @@ pub struct Parts {
     pub file_turns: FileTurns,
     /// Runs what must not stop when its client does.
     pub tasks: Tasks,
-    /// Closed until the event store is known to be the one we think it is.
+    /// Closed until the event store is known to be the one we think it is, and the tokens' key is known.
     pub gate: Gate,
 }
 
@@ -89,7 +90,7 @@ pub struct Foundations {
     pub issuer_and_audience: (String, String),
     /// Runs what must not stop when its client does.
     pub tasks: Tasks,
-    /// Closed until the event store was checked.
+    /// Closed until the event store was checked and the tokens' key was read.
     pub gate: Gate,
 }
 
@@ -173,24 +174,37 @@ impl FromRef<App> for Verifier {
     }
 }
 
-/// Keeps commands out until the event store was checked; then open for good. Clones share it.
+/// Keeps commands out until the event store was checked and what consistency tokens are signed with was read: a command that is
+/// stored is answered with a token. Then open for good. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub struct Gate {
-    is_open: Arc<AtomicBool>,
+pub struct Gate(Arc<Locks>);
+
+#[derive(Debug, Default)]
+struct Locks {
+    store_is_checked: AtomicBool,
+    token_key: OnceLock<TokenKey>,
 }
 
 impl Gate {
-    /// Lets commands in.
-    pub fn open(&self) {
-        self.is_open.store(true, Ordering::Release);
+    /// The event store is the one we think it is.
+    pub fn found_store(&self) {
+        self.0.store_is_checked.store(true, Ordering::Release);
     }
 
-    /// 503 while closed.
-    pub fn pass(&self) -> Result<(), Problem> {
-        if self.is_open.load(Ordering::Acquire) {
-            Ok(())
-        } else {
-            Err(Problem::unavailable("the event store has not been reached yet", RETRY_AFTER))
+    /// What tokens are signed with; the first one stays.
+    pub fn found_token_key(&self, key: TokenKey) {
+        self.0.token_key.get_or_init(|| key);
+    }
+
+    /// What the command's token is to be signed with; 503 while closed.
+    pub fn pass(&self) -> Result<&TokenKey, Problem> {
+        let closed = |missing: &str| Problem::unavailable(format!("{missing} not been reached yet"), RETRY_AFTER);
+        if !self.0.store_is_checked.load(Ordering::Acquire) {
+            return Err(closed("the event store has"));
         }
+        self.0
+            .token_key
+            .get()
+            .ok_or_else(|| closed("the recordings' database, where the key of consistency tokens is, has"))
     }
 }

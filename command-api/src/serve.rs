@@ -1,6 +1,7 @@
 //! The processes: `serve` (HTTP, append lanes, relay, prover, sweepers) and `relay` alone. Both start before their databases and
-//! become ready when those are; commands are let in once the event store is known to be durable and the one we think it is.
-use std::{error::Error, process::ExitCode, str::FromStr, sync::Arc, time::Duration};
+//! become ready when those are; commands are let in once the event store is known to be durable and the one we think it is, and the
+//! key of consistency tokens was read.
+use std::{convert::Infallible, error::Error, process::ExitCode, str::FromStr, sync::Arc, time::Duration};
 
 use fittrack_runtime::{
     backoff::Backoff,
@@ -10,7 +11,7 @@ use fittrack_runtime::{
     process::Process,
     server,
 };
-use fittrack_schemas::topics;
+use fittrack_schemas::{consistency::TokenKey, topics};
 use sqlx::{PgPool, postgres::PgConnectOptions};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -51,8 +52,8 @@ const LONG_STATEMENT: Duration = Duration::from_secs(30);
 pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
     let process = Process::start("command-api", &settings.common).await?;
     // All of them before anything else: a process without checks would count as ready.
-    let [api_check, store_check, identity_check, recordings_check, ended_check] =
-        ["public API", "event store", "identity database", "recordings database", "ended sessions"]
+    let [api_check, store_check, identity_check, recordings_check, key_check, ended_check] =
+        ["public API", "event store", "identity database", "recordings database", "token key", "ended sessions"]
             .map(|name| process.readiness.check(name));
     let shutdown = process.shutdown.clone();
     let event_store = pg::pool(&settings.event_store, pool("command-api", EVENT_STORE_CONNECTIONS))?;
@@ -94,6 +95,7 @@ pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
     {
         shutdown.spawn_background(name, endless(pg::watch(pool, check, background.clone())));
     }
+    shutdown.spawn_background("token key", token_key(gate.clone(), recordings.clone(), key_check, background.clone()));
     let following = app.ended.clone().follow(ended_check, background.clone());
     shutdown.spawn_background("ended sessions", endless(following));
     if let Some(file) = settings.signing_key_file {
@@ -111,7 +113,7 @@ pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
     let prover = settings.relay.as_ref().map(|access| prover_of(access, settings.partitions)).transpose()?;
     shutdown.spawn_background("event store check", async move {
         if store_check.pass().await?.is_some() {
-            gate.open();
+            gate.found_store();
             let blobs = blobs::Sweeper::new(recordings, event_store);
             let erasing = async {
                 if let Some(eraser) = eraser {
@@ -217,7 +219,7 @@ fn append_options(url: &Secret) -> Result<PgConnectOptions, sqlx::Error> {
 }
 
 /// A part that ends only when it is told to.
-async fn endless(part: impl Future<Output = ()>) -> Result<(), std::convert::Infallible> {
+async fn endless(part: impl Future<Output = ()>) -> Result<(), Infallible> {
     part.await;
     Ok(())
 }
@@ -242,7 +244,7 @@ struct StoreCheck {
 impl StoreCheck {
     /// How many log partitions it has; `None` when told to stop first.
     async fn pass(&self) -> Result<Option<i32>, StoreRefusal> {
-        let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
+        let mut backoff = until_there();
         loop {
             match self.stop.run_until_cancelled(self.look()).await {
                 None => return Ok(None),
@@ -267,6 +269,23 @@ impl StoreCheck {
         let partitions = sqlx::query_scalar("SELECT partitions FROM store_settings").fetch_one(&self.pool).await?;
         Ok(partitions)
     }
+}
+
+/// Reads what consistency tokens are signed with, and lets commands in as far as that goes.
+async fn token_key(gate: Gate, recordings: PgPool, check: Check, stop: CancellationToken) -> Result<(), Infallible> {
+    // Known before the check holds: whoever sees the process ready may send commands.
+    let read = || async {
+        let key = TokenKey::read(&recordings).await.map_err(|error| reason(&error))?;
+        gate.found_token_key(key);
+        Ok::<_, String>(())
+    };
+    check.once(until_there(), &stop, read).await;
+    Ok(())
+}
+
+/// The pauses between looks at a database that is away.
+fn until_there() -> Backoff {
+    Backoff::new(Duration::from_millis(100), Duration::from_secs(2))
 }
 
 fn reason(error: &sqlx::Error) -> String {

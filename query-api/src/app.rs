@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::extract::FromRef;
 use fittrack_runtime::auth::Verifier;
 use fittrack_runtime::problem::Problem;
+use fittrack_schemas::consistency::TokenKey;
 use sqlx::PgPool;
 use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use uuid::Uuid;
@@ -50,6 +51,7 @@ pub struct Parts {
     /// Long answers being sent.
     pub transfers: Transfers,
     cursor_key: OnceCell<CursorKey>,
+    token_key: OnceCell<TokenKey>,
 }
 
 impl App {
@@ -66,6 +68,7 @@ impl App {
             blobs: Semaphore::new(MAX_BLOBS),
             transfers: Transfers::default(),
             cursor_key: OnceCell::new(),
+            token_key: OnceCell::new(),
         }))
     }
 
@@ -83,6 +86,12 @@ impl App {
     pub async fn cursor_key(&self) -> Result<&CursorKey, Problem> {
         let read = || async { cursor_key::secret(&self.read_models).await.map(CursorKey::new).map_err(of_database) };
         self.cursor_key.get_or_try_init(read).await
+    }
+
+    /// What consistency tokens are signed with; 503 as for the cursors'.
+    pub async fn token_key(&self) -> Result<&TokenKey, Problem> {
+        let read = || async { TokenKey::read(&self.recordings).await.map_err(of_database) };
+        self.token_key.get_or_try_init(read).await
     }
 
     /// A place for one blob that is read; 503 where none gets free in time.

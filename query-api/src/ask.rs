@@ -187,14 +187,13 @@ impl Ask {
 }
 
 /// Reads the headers; 400 where a consistency token is none of ours.
-impl<S: Send + Sync> FromRequestParts<S> for Ask {
+impl FromRequestParts<App> for Ask {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let refused = || Problem::bad_request("the consistency token is none that a command gave out");
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let mut token: Option<ConsistencyToken> = None;
         if let Some(header) = parts.headers.get(CONSISTENCY_TOKEN) {
-            token = Some(header.to_str().ok().and_then(|text| text.trim().parse().ok()).ok_or_else(refused)?);
+            token = Some(token_in(header.to_str().unwrap_or_default().trim(), app).await?);
         }
         let (is_head, uri) = (parts.method == Method::HEAD, parts.uri.clone());
         let query = uri.query().unwrap_or_default();
@@ -204,7 +203,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Ask {
                 query.split('&').partition(|pair| pair.starts_with(TOKEN_PARAMETER));
             without_token = Some([uri.path(), "?", &kept.join("&")].concat());
             for text in given.iter().filter_map(|pair| pair.strip_prefix(TOKEN_PARAMETER)) {
-                let more: ConsistencyToken = text.parse().map_err(|_| refused())?;
+                let more = token_in(text, app).await?;
                 token =
                     Some(more.positions().fold(token.unwrap_or_default(), |all, (at, position)| all.and(at, position)));
             }
@@ -221,6 +220,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Ask {
         let accept_encoding = accepted.map(|line| (ACCEPT_ENCODING, line.clone())).collect();
         Ok(Self { is_head, uri, without_token, none_match, accept_encoding, token, route })
     }
+}
+
+async fn token_in(text: &str, app: &App) -> Result<ConsistencyToken, Problem> {
+    let refused = "this consistency token is none that a command gave out, or what they are signed with has changed since: drop \
+                   it and ask without one";
+    ConsistencyToken::read(text, app.token_key().await?).map_err(|_| Problem::bad_request(refused))
 }
 
 /// 200 with the answer in this coding, or 304 where `If-None-Match` names that. What is long is sent as its transfer.

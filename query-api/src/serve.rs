@@ -1,5 +1,5 @@
 //! The process: keys, checkpoints and notices are followed in the background, and the routes are served.
-//! It starts before its databases, the issuer and Kafka, and is ready once the read models answer and a key is known.
+//! It starts before its databases, the issuer and Kafka, and is ready once the read models answer and its keys are known.
 use std::convert::Infallible;
 use std::error::Error;
 use std::process::ExitCode;
@@ -46,6 +46,8 @@ pub async fn serve(settings: Settings) -> Result<ExitCode, Box<dyn Error + Send 
     shutdown.spawn_background("checkpoints", following);
     let check = process.readiness.check("cursor key");
     shutdown.spawn_background("cursor key", follow::cursor_key(app.clone(), check, background.clone()));
+    let check = process.readiness.check("token key");
+    shutdown.spawn_background("token key", follow::token_key(app.clone(), check, background.clone()));
     let following = follow::notices(Arc::clone(&app.changes), settings.brokers, background);
     shutdown.spawn_background("notices", following);
 

@@ -8,7 +8,7 @@ use sqlx::{
 pub static EVENT_STORE: Migrator = sqlx::migrate!("./event-store");
 /// Accounts.
 pub static IDENTITY: Migrator = sqlx::migrate!("./identity");
-/// Blobs of recordings.
+/// Blobs of recordings, jobs of exports and imports, the key of consistency tokens.
 pub static RECORDINGS: Migrator = sqlx::migrate!("./recordings");
 /// Checkpoints and builds of the read models; their tables are made by [`crate::read_models`].
 pub static READ_MODELS: Migrator = sqlx::migrate!("./read-models");

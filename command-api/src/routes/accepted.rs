@@ -7,7 +7,7 @@ use axum::{
     },
     response::{IntoResponse, Response},
 };
-use fittrack_schemas::consistency::ConsistencyToken;
+use fittrack_schemas::consistency::{ConsistencyToken, TokenKey};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -24,7 +24,7 @@ const HEADERS: usize = 16;
 /// What a stored command answers.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(example = json!({
-    "id": "0198c0de-7a1b-7c3d-8e4f-5a6b7c8d9e0f", "version": 1, "consistency_token": "1.1f-12d687.9c3e"
+    "id": "0198c0de-7a1b-7c3d-8e4f-5a6b7c8d9e0f", "version": 1, "consistency_token": "2.1f-12d687.Zq8c0TfLr4Yh"
 }))]
 pub struct StoredCommand {
     /// What was changed.
@@ -51,9 +51,9 @@ pub struct Accepted<B> {
 }
 
 impl Accepted<StoredCommand> {
-    /// The answer for one stream.
-    pub fn of(receipt: &Receipt, location: String) -> Self {
-        let token = token_of(receipt);
+    /// The answer for one stream, its token signed with this key.
+    pub fn of(receipt: &Receipt, key: &TokenKey, location: String) -> Self {
+        let token = token_of(receipt, key);
         Self {
             body: StoredCommand { id: receipt.stream_id, version: receipt.version, consistency_token: token.clone() },
             location,
@@ -64,14 +64,14 @@ impl Accepted<StoredCommand> {
     }
 
     /// The answer for a workout.
-    pub fn workout(receipt: &Receipt) -> Self {
-        Self::of(receipt, format!("/v1/workouts/{}", receipt.stream_id))
+    pub fn workout(receipt: &Receipt, key: &TokenKey) -> Self {
+        Self::of(receipt, key, format!("/v1/workouts/{}", receipt.stream_id))
     }
 }
 
 /// The token of one command.
-pub fn token_of(receipt: &Receipt) -> String {
-    ConsistencyToken::of(receipt.partition, receipt.position).to_string()
+pub fn token_of(receipt: &Receipt, key: &TokenKey) -> String {
+    ConsistencyToken::of(receipt.partition, receipt.position).signed(key)
 }
 
 impl<B: Serialize> IntoResponse for Accepted<B> {

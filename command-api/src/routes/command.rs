@@ -19,6 +19,7 @@ use fittrack_runtime::{
     problem::Problem,
     trace,
 };
+use fittrack_schemas::consistency::TokenKey;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -53,6 +54,8 @@ pub struct Envelope {
     pub if_match: Option<IfMatch>,
     /// W3C trace context of the request.
     pub traceparent: Option<String>,
+    /// What the answer's consistency token is to be signed with.
+    pub token_key: TokenKey,
 }
 
 /// A command's id, and its place among those under way.
@@ -91,7 +94,7 @@ impl<B: FromBody> FromRequest<App> for Command<B> {
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let (mut parts, body) = request.with_limited_body().into_parts();
         let caller = Caller::from_request_parts(&mut parts, app).await?;
-        app.gate.pass()?;
+        let token_key = app.gate.pass()?.clone();
         let athlete_id = AthleteId(caller.athlete_id);
         let bytes = read_small_body(&parts, body).await?;
         let keyed = keyed_command(&parts.headers, athlete_id, parts.method.as_str(), route(&parts)?)?;
@@ -106,7 +109,7 @@ impl<B: FromBody> FromRequest<App> for Command<B> {
             body: bytes,
         };
         let traceparent = trace::current().map(trace::TraceContext::to_traceparent);
-        Ok(Self { body, envelope: Envelope { athlete_id, keyed, asked, if_match, traceparent } })
+        Ok(Self { body, envelope: Envelope { athlete_id, keyed, asked, if_match, traceparent, token_key } })
     }
 }
 

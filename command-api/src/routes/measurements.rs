@@ -69,7 +69,7 @@ pub async fn record_measurement(
     let request = envelope.request::<Measurement>(stream_id, command, context, &begun);
     let receipt =
         dispatch_if_match(&app.dispatcher, request, envelope.if_match.as_ref()).await.map_err(problems::of_dispatch)?;
-    Ok(Accepted::of(&receipt, format!("/v1/me/measurements?kind={}", measured.kind.as_str())))
+    Ok(Accepted::of(&receipt, &envelope.token_key, format!("/v1/me/measurements?kind={}", measured.kind.as_str())))
 }
 
 fn measured(body: MeasurementBody) -> Result<RecordMeasurement, Problem> {

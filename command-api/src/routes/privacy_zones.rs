@@ -83,7 +83,7 @@ pub async fn set_privacy_zones(
     // The list is always there, if empty: `*` asks for nothing more.
     let if_match = envelope.if_match.as_ref().filter(|if_match| **if_match != IfMatch::Any);
     let receipt = dispatch_if_match(&app.dispatcher, request, if_match).await.map_err(problems::of_dispatch)?;
-    Ok(Accepted::of(&receipt, "/v1/me/privacy-zones".to_owned()))
+    Ok(Accepted::of(&receipt, &envelope.token_key, "/v1/me/privacy-zones".to_owned()))
 }
 
 fn set(body: PrivacyZonesBody) -> Result<SetPrivacyZones, Problem> {

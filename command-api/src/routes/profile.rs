@@ -90,7 +90,7 @@ pub async fn update_profile(
     let request = envelope.request::<Athlete>(envelope.athlete_id.0, command, context, &begun);
     let receipt =
         dispatch_if_match(&app.dispatcher, request, envelope.if_match.as_ref()).await.map_err(problems::of_dispatch)?;
-    Ok(Accepted::of(&receipt, "/v1/me".to_owned()))
+    Ok(Accepted::of(&receipt, &envelope.token_key, "/v1/me".to_owned()))
 }
 
 fn update(body: ProfileBody) -> Result<UpdateProfile, Problem> {

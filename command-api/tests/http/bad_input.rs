@@ -2,10 +2,11 @@
 use command_api::{app::App, identity::tokens::Grant};
 use fittrack_domain::ids::AthleteId;
 use fittrack_runtime::{auth::AccessClaims, clock};
+use fittrack_schemas::consistency::TokenKey;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{World, run, stranger, unreachable};
+use crate::support::{World, count, run, stranger, unreachable};
 
 const JSON: &str = "application/json";
 
@@ -170,6 +171,23 @@ async fn before_the_event_store_was_checked_commands_wait_outside() {
     somebody.post("/v1/workouts").json(&run()).await.assert_problem(503, "unavailable");
     somebody.imports("application/gpx+xml", "<gpx/>").await.assert_problem(503, "unavailable");
     assert_eq!(world.anonymous().get("/.well-known/jwks.json").answer().await.status, 200);
+}
+
+#[tokio::test]
+async fn until_the_key_of_tokens_was_read_commands_wait_outside_too() {
+    let world = World::not_ready().await;
+    world.app.gate.found_store();
+    let registers = async || world.anonymous().post("/v1/account").json(&crate::support::registration("ann")).await;
+    let answer = registers().await;
+    answer.assert_problem(503, "unavailable");
+    assert_eq!(answer.header("retry-after"), Some("1"));
+    let detail = answer.body["detail"].as_str().unwrap();
+    assert!(detail.contains("key of consistency tokens"), "{detail}");
+    assert_eq!(count(&world.store, "SELECT count(*) FROM events").await, 0);
+    world.app.gate.found_token_key(TokenKey::read(&world.recordings).await.unwrap());
+    let answer = registers().await;
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    assert_eq!(world.token_of(&answer).await.positions().count(), 1);
 }
 
 #[tokio::test]

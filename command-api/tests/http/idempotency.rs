@@ -1,6 +1,7 @@
 //! The same request again: the four cases, races, and clients that hang up.
 use std::time::Duration;
 
+use fittrack_runtime::edge::EdgeSettings;
 use futures::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -28,6 +29,75 @@ async fn after_completion_the_same_key_gets_the_same_answer() {
     assert_eq!(logs(&ann, "morning", &run()).await.body, first.body);
     ann.delete(&format!("/v1/workouts/{}", first.id())).answer().await;
     assert_eq!(logs(&ann, "morning", &run()).await.body, first.body);
+}
+
+#[tokio::test]
+async fn another_replica_gives_the_same_answer_and_signs_the_same_token() {
+    let world = World::new().await;
+    let ann = world.athlete("ann").await;
+    let (other, _) = world.replica().await;
+    let (here, there) = (logs(&ann, "k", &run()).await, logs(&ann.at(&other), "k", &run()).await);
+    assert!(there.is_replayed());
+    assert_eq!(here.header("consistency-token"), there.header("consistency-token"));
+    let place: (i32, i64) = sqlx::query_as("SELECT partition, position FROM events WHERE aggregate_id = $1")
+        .bind(here.id().to_string())
+        .fetch_one(&world.store)
+        .await
+        .unwrap();
+    assert_eq!(world.token_of(&there).await.positions().collect::<Vec<_>>(), [place]);
+}
+
+#[tokio::test]
+async fn a_401_is_not_stored_and_the_retry_after_signing_in_is_executed() {
+    let world = World::new().await;
+    let ann = world.athlete("ann").await;
+    assert_eq!(ann.delete("/v1/account/sessions/current").answer().await.status, 204);
+    eventually("the session has ended", async || ann.get("/v1/account/sessions").answer().await.status == 401).await;
+    logs(&ann, "k", &run()).await.assert_problem(401, "unauthenticated");
+    logs(&ann.with_token("nobody's"), "k", &run()).await.assert_problem(401, "unauthenticated");
+    assert_eq!(world.workouts().await, 0);
+    let again = world.signed_in_again("ann", &ann).await;
+    let first = logs(&again, "k", &run()).await;
+    assert_eq!((first.status.as_u16(), first.is_replayed()), (202, false), "{}", first.body);
+    let second = logs(&again, "k", &run()).await;
+    assert_eq!((second.status.as_u16(), second.is_replayed(), &second.body), (202, true, &first.body));
+    assert_eq!(world.workouts().await, 1);
+}
+
+#[tokio::test]
+async fn a_429_is_not_stored_and_the_retry_after_the_window_is_executed() {
+    let rate_limits = "write=2/4s".parse().unwrap();
+    let world = World::behind(EdgeSettings { rate_limits, ..EdgeSettings::default() }).await;
+    let ann = world.athlete("ann").await;
+    // However slow the machine is, sooner or later there are more than two in four seconds.
+    let (mut stored, mut refused) = (0, None);
+    eventually("one is too many", async || {
+        let key = format!("k{stored}");
+        let answer = logs(&ann, &key, &run()).await;
+        if answer.status == 429 {
+            answer.assert_problem(429, "quota-exceeded");
+            refused = Some(key);
+        } else {
+            assert_eq!((answer.status.as_u16(), answer.is_replayed()), (202, false), "{}", answer.body);
+            stored += 1;
+        }
+        refused.is_some()
+    })
+    .await;
+    assert_eq!(world.workouts().await, stored);
+    let (key, mut answers) = (refused.unwrap(), Vec::new());
+    eventually("the same key is executed and then replayed", async || {
+        let answer = logs(&ann, &key, &run()).await;
+        if answer.status != 429 {
+            answers.push(answer);
+        }
+        answers.len() == 2
+    })
+    .await;
+    assert_eq!(answers.iter().map(|answer| answer.status.as_u16()).collect::<Vec<_>>(), [202, 202]);
+    assert!(!answers[0].is_replayed() && answers[1].is_replayed());
+    assert_eq!(answers[0].body, answers[1].body);
+    assert_eq!(world.workouts().await, stored + 1);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod exports;
 mod idempotency;
 mod imports;
 mod keys;
+mod limits;
 mod measurements;
 mod preconditions;
 mod privacy_zones;

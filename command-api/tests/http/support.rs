@@ -21,7 +21,10 @@ use fittrack_runtime::{
     private::Readiness,
     shutdown::Tasks,
 };
-use fittrack_schemas::migrations;
+use fittrack_schemas::{
+    consistency::{ConsistencyToken, TokenKey},
+    migrations,
+};
 use serde_json::{Value, json};
 use sqlx::{
     Connection as _, PgConnection, PgPool,
@@ -152,6 +155,12 @@ impl World {
         self.anonymous().of(athlete.athlete_id, &session)
     }
 
+    /// Where an answer's consistency token says that it wrote.
+    pub async fn token_of(&self, answer: &Answer) -> ConsistencyToken {
+        let key = TokenKey::read(&self.recordings).await.unwrap();
+        ConsistencyToken::read(answer.header("consistency-token").unwrap(), &key).unwrap()
+    }
+
     /// How often something is in the audit log.
     pub async fn audited(&self, event: &str) -> i64 {
         let count = sqlx::query_scalar("SELECT count(*) FROM audit_log WHERE event = $1").bind(event);
@@ -216,7 +225,8 @@ pub fn unreachable() -> App {
     let key_pem = SigningKey::generate_pem().unwrap();
     let nowhere = [nowhere.clone(), nowhere.clone(), nowhere];
     let foundations = foundations(&nowhere, &key_pem, Duration::from_millis(200));
-    foundations.gate.open();
+    foundations.gate.found_store();
+    foundations.gate.found_token_key(TokenKey::new([7; 32]));
     App::new(foundations).unwrap()
 }
 
@@ -235,7 +245,8 @@ pub fn stranger(app: &App) -> Client {
 async fn started(databases: &[PgConnectOptions; 3], key_pem: &str, is_open: bool, life: &CancellationToken) -> App {
     let foundations = foundations(databases, key_pem, PATIENCE);
     if is_open {
-        foundations.gate.open();
+        foundations.gate.found_store();
+        foundations.gate.found_token_key(TokenKey::read(&foundations.recordings).await.unwrap());
     }
     let app = App::new(foundations).unwrap();
     app.ended.read().await.unwrap();

@@ -2,8 +2,10 @@
 //! answers. An operation that is new has no line yet and fails here until somebody has said who may.
 //!
 //! What is asked about is the owner's, and private: a workout with a recording, a session, an API key, an export and its import.
+//! Words of the owner's are planted in it: no refusal says any of them, whatever its status.
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail loudly as the test itself does")]
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -11,9 +13,15 @@ use bytes::Bytes;
 use fittrack_domain::recording::{Format, synthesize, write};
 use fittrack_domain::sport::Sport;
 use fittrack_journeys::patience::until;
-use fittrack_journeys::{Api, Athlete, Call, TestStack, bodies, committed};
+use fittrack_journeys::{Answer, Api, Athlete, Call, TestStack, bodies, committed};
+use fittrack_local::services::Service;
 use reqwest::Method;
 use serde_json::{Value, json};
+
+/// In what the owner shows to everybody who is signed in: name and words about themself.
+const SHOWN: &str = "Quokka-Shown";
+/// In what is the owner's alone: title and notes of private workouts, names of zones and of programs.
+const PRIVATE: &str = "Quokka-Private";
 
 /// Who asks, in the order of the list's columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,16 +37,34 @@ enum Caller {
     Writer,
     /// The owner, with the token of a session that has ended.
     SignedOut,
+    /// An administrator, who is no athlete: what operators may do they do at the command line, so here they may nothing special.
+    Admin,
 }
 
-const CALLERS: [Caller; 6] =
-    [Caller::Anonymous, Caller::Stranger, Caller::Owner, Caller::Reader, Caller::Writer, Caller::SignedOut];
+const CALLERS: [Caller; 7] = [
+    Caller::Anonymous,
+    Caller::Stranger,
+    Caller::Owner,
+    Caller::Reader,
+    Caller::Writer,
+    Caller::SignedOut,
+    Caller::Admin,
+];
+
+impl Caller {
+    /// Whether the owner's own things are shown to them.
+    fn is_owners(self) -> bool {
+        matches!(self, Self::Owner | Self::Reader | Self::Writer)
+    }
+}
 
 struct Cast {
     command: Api,
     query: Api,
     owner: Athlete,
     stranger: Athlete,
+    /// Address and password.
+    admin: (String, String),
     reader: String,
     writer: String,
     signed_out: String,
@@ -77,7 +103,25 @@ impl Cast {
         let file = owner.get(&format!("{}/file", export(&owner).await)).await.unwrap().body;
         let taken_in = Call::post("/v1/workouts/imports").file("application/zip", file);
         let import = owner.send(&taken_in).await.unwrap().expecting(202).unwrap().id().unwrap().to_string();
-        Self { command, query, owner, stranger, reader, writer, signed_out, workout, import }
+        let admin = administrator(stack, &command, &owner).await;
+        Self { command, query, owner, stranger, admin, reader, writer, signed_out, workout, import }
+    }
+
+    /// Puts the owner's words where a refusal might say them, and waits until they can be read.
+    async fn plant(&self) {
+        let workout = format!("/v1/workouts/{}", self.workout);
+        let title =
+            Call::patch(&workout).header("if-match", "*").merge_patch(&json!({"title": PRIVATE, "notes": PRIVATE}));
+        let profile = Call::patch("/v1/me/profile").merge_patch(&json!({"display_name": SHOWN, "bio": SHOWN}));
+        let zone = json!({"name": PRIVATE, "latitude_deg": 1, "longitude_deg": 2, "radius_m": 400});
+        let zones = Call::put("/v1/me/privacy-zones").json(&json!({"zones": [zone]}));
+        for (call, shown_at, word) in
+            [(title, &*workout, PRIVATE), (profile, "/v1/me", SHOWN), (zones, "/v1/me/privacy-zones", PRIVATE)]
+        {
+            let token = self.owner.send(&call).await.unwrap().expecting(202).unwrap().token();
+            let shown = self.owner.get_seeing(shown_at, &token).await.unwrap();
+            assert!(says(&shown, word), "{shown}");
+        }
     }
 
     /// A token of the caller; people have a new session for each question, which may end it.
@@ -86,6 +130,7 @@ impl Cast {
             Caller::Anonymous => return None,
             Caller::Stranger => session(&self.command, &self.stranger).await,
             Caller::Owner => session(&self.command, &self.owner).await,
+            Caller::Admin => signed_in(&self.command, &self.admin.0, &self.admin.1).await,
             Caller::Reader => self.reader.clone(),
             Caller::Writer => self.writer.clone(),
             Caller::SignedOut => self.signed_out.clone(),
@@ -107,7 +152,8 @@ impl Cast {
             return path.replace("{id}", &self.workout);
         }
         if path.contains("{workout_id}") {
-            let run = bodies::with(bodies::run("2025-01-05T06:00:00Z"), json!({"visibility": "private"}));
+            let private = json!({"visibility": "private", "title": PRIVATE, "notes": PRIVATE});
+            let run = bodies::with(bodies::run("2025-01-05T06:00:00Z"), private);
             let logged = self.owner.log(&run).await.unwrap();
             path = path.replace("{workout_id}", &logged.id().unwrap().to_string());
         }
@@ -129,10 +175,33 @@ impl Cast {
 
 /// A new session's access token.
 async fn session(command: &Api, athlete: &Athlete) -> String {
-    let body = json!({"email": athlete.email, "password": athlete.password});
+    signed_in(command, &athlete.email, &athlete.password).await
+}
+
+async fn signed_in(command: &Api, email: &str, password: &str) -> String {
+    let body = json!({"email": email, "password": password});
     let call = Call::post("/v1/account/sessions").json(&body);
     let answer = command.send_when_not_busy(&call).await.unwrap().expecting(201).unwrap();
     answer.json()["access_token"].as_str().unwrap().to_owned()
+}
+
+/// A new administrator's address and password.
+async fn administrator(stack: &TestStack, command: &Api, owner: &Athlete) -> (String, String) {
+    let (email, password) = (format!("ops-{}@example.org", owner.id), "a password nobody else has");
+    let made = stack.operator(Service::CommandApi, &["admin", "create", "--email", &email]).await.unwrap();
+    let printed = String::from_utf8(made.stdout).unwrap();
+    let secret = printed.lines().find_map(|line| line.strip_prefix("one-time secret: ")).unwrap();
+    let body = json!({"email": email, "one_time_secret": secret, "new_password": password});
+    let call = Call::post("/v1/account/password/first").json(&body);
+    let set = command.send_when_not_busy(&call).await.unwrap();
+    assert!((200..300).contains(&set.status), "{set}");
+    (email, password.to_owned())
+}
+
+/// Whether a word is anywhere in an answer, headers included.
+fn says(answer: &Answer, word: &str) -> bool {
+    let holds = |bytes: &[u8]| bytes.windows(word.len()).any(|window| window == word.as_bytes());
+    holds(&answer.body) || answer.headers.values().any(|value| holds(value.as_bytes()))
 }
 
 /// Where a finished export of the owner's is.
@@ -149,7 +218,7 @@ async fn export(owner: &Athlete) -> String {
 }
 
 async fn key(owner: &Athlete, scope: &str) -> Value {
-    let body = json!({"name": "a program", "scopes": [scope]});
+    let body = json!({"name": PRIVATE, "scopes": [scope]});
     let made = owner.send(&Call::post("/v1/account/api-keys").json(&body)).await.unwrap().expecting(201).unwrap();
     made.json()
 }
@@ -235,8 +304,9 @@ async fn each_caller_may_do_what_the_committed_list_says_and_nothing_else() {
         "# What each caller is answered, with the example of the document as the body and the owner's things in the path.\n\
          # Renewed with `FITTRACK_BLESS=1 cargo test -p fittrack-journeys --test access`; read what changed, then commit it.\n",
     );
-    let mut question = 0;
+    let (mut question, mut said_to_owner) = (0, BTreeSet::new());
     for (service, api, is_query) in [("command-api", &cast.command, false), ("query-api", &cast.query, true)] {
+        cast.plant().await;
         for operation in operations(api).await {
             write!(found, "{service:<11} {:<6} {:<36}", operation.method, operation.template).unwrap();
             for caller in CALLERS {
@@ -245,9 +315,21 @@ async fn each_caller_may_do_what_the_committed_list_says_and_nothing_else() {
                 let token = cast.token(caller).await;
                 let answer = api.send_as(&operation.call(&path, question), token.as_deref()).await.unwrap();
                 write!(found, " {}={}", format!("{caller:?}").to_lowercase(), answer.status).unwrap();
+                let is_refused = matches!(answer.status, 401 | 403 | 404);
+                let (shown, private) = (says(&answer, SHOWN), says(&answer, PRIVATE));
+                assert!(!is_refused || !(shown || private), "{caller:?} is refused and hears of the owner: {answer}");
+                assert!(caller.is_owners() || !private, "{caller:?} hears what is the owner's alone: {answer}");
+                if caller == Caller::Owner && (shown || private) {
+                    said_to_owner.insert(operation.template.clone());
+                }
             }
             found.push('\n');
         }
+    }
+    // Or nothing was looked for.
+    for template in ["/v1/account/api-keys", "/v1/athletes/{id}", "/v1/me", "/v1/me/privacy-zones", "/v1/workouts/{id}"]
+    {
+        assert!(said_to_owner.contains(template), "{template} is not among {said_to_owner:?}");
     }
     let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/access/answers.txt");
     committed::holds(&list, &found).unwrap();

@@ -2,6 +2,7 @@
 //! Alive says only that the process answers; ready is the sum of named checks, each kept true by whoever owns the dependency.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
@@ -12,6 +13,7 @@ use axum::routing::get;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
+use crate::backoff::Backoff;
 use crate::telemetry::Telemetry;
 
 /// The router of the private port: `/livez`, `/readyz`, `/metrics`.
@@ -137,6 +139,31 @@ impl Check {
         self.set(false, reason);
     }
 
+    /// Tries until it works once; it holds from then on. `None` when told to stop first.
+    pub async fn once<T, E, F>(
+        &self,
+        mut backoff: Backoff,
+        stop: &CancellationToken,
+        attempt: impl Fn() -> F,
+    ) -> Option<T>
+    where
+        E: Display,
+        F: Future<Output = Result<T, E>>,
+    {
+        loop {
+            match stop.run_until_cancelled(attempt()).await? {
+                Ok(found) => {
+                    self.ready();
+                    return Some(found);
+                }
+                Err(reason) => self.unready(reason.to_string()),
+            }
+            if !backoff.wait(stop).await {
+                return None;
+            }
+        }
+    }
+
     /// Whether it holds.
     pub fn is_ready(&self) -> bool {
         let checks = self.readiness.inner.checks.read().unwrap_or_else(PoisonError::into_inner);
@@ -162,6 +189,8 @@ impl Check {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use axum::body::Body;
     use axum::http::Request;
     use tower::ServiceExt;
@@ -194,6 +223,27 @@ mod tests {
         kafka.ready();
         assert_eq!(get_path(&router, "/readyz").await.0, 200);
         assert_eq!(get_path(&router, "/metrics").await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn what_must_work_once_is_tried_until_it_does_or_the_process_stops() {
+        let (readiness, stop) = (Readiness::new(), CancellationToken::new());
+        let check = readiness.check("key");
+        let tries = std::sync::atomic::AtomicU8::new(0);
+        let backoff = Backoff::new(Duration::from_millis(1), Duration::from_millis(1));
+        let third = async || match tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            2 => Ok("found"),
+            _ => Err("not there yet"),
+        };
+        assert_eq!(check.once(backoff.clone(), &stop, third).await, Some("found"));
+        assert!(check.is_ready());
+        let check = readiness.check("another key");
+        let never = async || {
+            stop.cancel();
+            Err::<(), _>("never there")
+        };
+        assert_eq!(check.once(backoff, &stop, never).await, None);
+        assert!(!check.is_ready());
     }
 
     #[test]

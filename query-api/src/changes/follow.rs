@@ -1,11 +1,12 @@
 //! The loops that keep [`Changes`] true: checkpoints at a steady pace, and notices from Kafka or, without it, from Postgres. And
-//! the one that reads the cursors' key, as soon as it is there. Each runs until cancelled and outlives its database and its broker.
+//! the one that reads a key, as soon as it is there. Each runs until cancelled and outlives its database and its broker.
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fittrack_runtime::backoff::Backoff;
 use fittrack_runtime::private::Check;
+use fittrack_runtime::problem::Problem;
 use tokio_util::sync::CancellationToken;
 
 use super::{Changes, kafka, listen};
@@ -48,18 +49,19 @@ pub async fn notices(
 
 /// Reads what cursors are signed with, over and over until it is there; the check holds from then on.
 pub async fn cursor_key(app: App, check: Check, stop: CancellationToken) -> Result<(), Infallible> {
-    let mut backoff = Backoff::new(UNTOLD, TOLD);
-    loop {
-        match stop.run_until_cancelled(app.cursor_key()).await {
-            None => return Ok(()),
-            Some(Ok(_)) => {
-                check.ready();
-                return Ok(());
-            }
-            Some(Err(problem)) => check.unready(problem.detail().to_owned()),
-        }
-        if !backoff.wait(&stop).await {
-            return Ok(());
-        }
-    }
+    until_read(check, stop, || async { app.cursor_key().await.map(drop) }).await
+}
+
+/// The same for what consistency tokens are signed with.
+pub async fn token_key(app: App, check: Check, stop: CancellationToken) -> Result<(), Infallible> {
+    until_read(check, stop, || async { app.token_key().await.map(drop) }).await
+}
+
+async fn until_read<F>(check: Check, stop: CancellationToken, read: impl Fn() -> F) -> Result<(), Infallible>
+where
+    F: Future<Output = Result<(), Problem>>,
+{
+    let attempt = || async { read().await.map_err(|problem| problem.detail().to_owned()) };
+    check.once(Backoff::new(UNTOLD, TOLD), &stop, attempt).await;
+    Ok(())
 }

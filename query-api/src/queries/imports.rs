@@ -1,6 +1,6 @@
 //! Imports of zips, as the command API's worker notes them in the recordings database. An athlete sees their own alone.
 use chrono::{DateTime, Utc};
-use fittrack_schemas::consistency::ConsistencyToken;
+use fittrack_schemas::consistency::{ConsistencyToken, TokenKey};
 use serde::Serialize;
 use sqlx::PgPool;
 use utoipa::ToSchema;
@@ -74,7 +74,7 @@ pub struct ImportedFile {
 #[schema(example = json!({
     "id": "0198c0de-7a1b-7c3d-8e4f-5a6b7c8d9e0f", "state": "succeeded", "requested_at": "2026-11-02T18:21:09Z",
     "finished_at": "2026-11-02T18:21:12Z", "expires_at": "2026-11-09T18:21:12Z", "reason": null, "file_count": 1,
-    "stored_count": 1, "duplicate_count": 0, "refused_count": 0, "consistency_token": "1.1f-12d688.5b2a",
+    "stored_count": 1, "duplicate_count": 0, "refused_count": 0, "consistency_token": "2.1f-12d688.kJ3vQ0a7Xw2e",
     "items": [{"name": "activities/2026-10-01.fit", "status": "stored", "reason": null,
                "workout_ids": ["0198c0de-7a1b-7c3d-8e4f-5a6b7c8d9e0f"]}],
     "next": null
@@ -120,9 +120,10 @@ impl From<FileRow> for ImportedFile {
 }
 
 impl Import {
-    /// An import with this page of its files.
-    pub fn of(row: ImportRow, items: Vec<ImportedFile>, next: Option<String>) -> Self {
-        let place = row.partition.zip(row.position);
+    /// An import with this page of its files; the key is that of its token.
+    pub fn of(row: ImportRow, key: &TokenKey, items: Vec<ImportedFile>, next: Option<String>) -> Self {
+        let last = row.partition.zip(row.position);
+        let token = last.map(|(partition, position)| ConsistencyToken::of(partition, position).signed(key));
         Self {
             id: row.import_id,
             state: row.state,
@@ -134,7 +135,7 @@ impl Import {
             stored_count: row.stored,
             duplicate_count: row.duplicate,
             refused_count: row.refused,
-            consistency_token: place.map(|(partition, position)| ConsistencyToken::of(partition, position).to_string()),
+            consistency_token: token,
             items,
             next,
         }

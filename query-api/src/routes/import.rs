@@ -65,7 +65,7 @@ pub async fn get_import(
     let cursor = |last: &imports::FileRow| Place::default().number(last.number.into()).to_cursor(key, &list);
     let Page { items, next } = Page::of(rows, asked.limit.items(), cursor, ImportedFile::from);
     let is_done = matches!(import.state.as_str(), "succeeded" | "failed");
-    let mut answer = json_body(&Import::of(import, items, next.clone()))?;
+    let mut answer = json_body(&Import::of(import, app.token_key().await?, items, next.clone()))?;
     answer.link = ask.links(next.as_deref());
     let mut response = ask.respond(&app, &[], &answer, None);
     if !is_done {

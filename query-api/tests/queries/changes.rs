@@ -77,6 +77,7 @@ async fn a_database_that_is_away_is_a_503_and_a_stop_is_heard_meanwhile() {
     let checkpoints = tokio::spawn(follow::checkpoints(Arc::clone(&app.changes), check.clone(), stop.clone()));
     let notices = tokio::spawn(follow::notices(Arc::clone(&app.changes), Some("127.0.0.1:1".into()), stop.clone()));
     let cursor_key = tokio::spawn(follow::cursor_key(app.clone(), readiness.check("cursor key"), stop.clone()));
+    let token_key = tokio::spawn(follow::token_key(app.clone(), readiness.check("token key"), stop.clone()));
     let asked = query_api::queries::profiles::own(&app.read_models, uuid::Uuid::nil()).await;
     let problem = query_api::problems::of_database(asked.unwrap_err());
     assert_eq!(problem.status(), 503);
@@ -85,6 +86,7 @@ async fn a_database_that_is_away_is_a_503_and_a_stop_is_heard_meanwhile() {
     checkpoints.await.unwrap().unwrap();
     notices.await.unwrap().unwrap();
     cursor_key.await.unwrap().unwrap();
+    token_key.await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -104,4 +106,24 @@ async fn until_the_key_of_cursors_is_made_lists_are_a_503_and_the_process_is_not
     reading.await.unwrap().unwrap();
     assert!(check.is_ready());
     assert_eq!(stage.get("/v1/workouts", &anna).await.status, 200);
+}
+
+#[tokio::test]
+async fn until_the_key_of_tokens_is_made_who_sends_one_gets_a_503_and_the_process_is_not_ready() {
+    let stage = Stage::new().await;
+    let anna = stage.athlete("Anna").await;
+    let token = stage.replica().token(4, 0).await;
+    let (away, back) = ("ALTER TABLE token_key RENAME TO not_yet", "ALTER TABLE not_yet RENAME TO token_key");
+    sqlx::query(away).execute(&stage.recordings).await.unwrap();
+    let (readiness, stop) = (Readiness::new(), CancellationToken::new());
+    let check = readiness.check("token key");
+    let reading = tokio::spawn(follow::token_key(stage.app.clone(), check.clone(), stop));
+    let refused = stage.get_with("/v1/me", &anna, &[("consistency-token", &token)]).await;
+    assert_eq!((refused.status.as_u16(), refused.header("retry-after")), (503, "1"));
+    assert_eq!(stage.get("/v1/me", &anna).await.status, 200, "who sends none needs none");
+    assert!(!check.is_ready());
+    sqlx::query(back).execute(&stage.recordings).await.unwrap();
+    reading.await.unwrap().unwrap();
+    assert!(check.is_ready());
+    assert_eq!(stage.get_with("/v1/me", &anna, &[("consistency-token", &token)]).await.status, 200);
 }

@@ -2,8 +2,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fittrack_domain::partition::{murmur2, partition_of};
 use fittrack_runtime::problem::Problem;
-use fittrack_schemas::consistency::ConsistencyToken;
+use fittrack_schemas::consistency::{ConsistencyToken, TokenKey};
 use query_api::freshness::Waits;
 use query_api::read_model::ReadModel;
 use serde_json::json;
@@ -17,7 +18,7 @@ async fn a_query_with_a_token_waits_for_the_notice_and_shows_the_write() {
     let stage = Arc::new(Stage::new().await);
     let anna = stage.athlete("Anna").await;
     assert_eq!(stage.get("/v1/workouts", &anna).await.items("id").len(), 0);
-    let token = ConsistencyToken::of(4, 10).to_string();
+    let token = stage.token(4, 10).await;
     let asked = tokio::spawn({
         let (stage, anna, token) = (Arc::clone(&stage), anna.clone(), token.clone());
         async move { stage.get_with("/v1/workouts", &anna, &[("consistency-token", &token)]).await }
@@ -41,9 +42,9 @@ async fn a_lost_notice_costs_a_reading_of_the_checkpoints() {
     let anna = stage.athlete("Anna").await;
     assert_eq!(stage.get("/v1/workouts", &anna).await.items("id").len(), 0);
     stage.workout(&anna, Workout::at("2026-11-24T06:00:00Z")).await;
-    let partition = fittrack_domain::partition::partition_of(anna.id, 32);
+    let partition = partition_of(anna.id, 32);
     stage.checkpoint("workouts", partition, 10).await;
-    let token = ConsistencyToken::of(partition, 10).to_string();
+    let token = stage.token(partition, 10).await;
     let reply = stage.get_with("/v1/workouts", &anna, &[("consistency-token", &token)]).await;
     assert_eq!((reply.status.as_u16(), reply.items("id").len()), (200, 1));
 }
@@ -53,7 +54,7 @@ async fn a_token_that_is_not_reached_is_a_503_that_says_how_far_it_is() {
     let stage = Stage::new().await;
     let anna = stage.athlete("Anna").await;
     stage.checkpoint("workouts", 4, 9).await;
-    let token = ConsistencyToken::of(4, 12).to_string();
+    let token = stage.token(4, 12).await;
     let reply = stage.get_with("/v1/workouts", &anna, &[("consistency-token", &token)]).await;
     assert_eq!((reply.status.as_u16(), reply.header("retry-after")), (503, "1"));
     let problem = reply.json();
@@ -118,11 +119,38 @@ async fn while_a_projector_stands_still_no_more_wait_than_there_is_room_for() {
 async fn a_token_nobody_gave_out_is_refused() {
     let stage = Stage::new().await;
     let anna = stage.athlete("Anna").await;
-    let foreign = ConsistencyToken::of(32, 1).to_string();
-    for token in ["", "nonsense", "1.4-a.0", &foreign] {
-        let reply = stage.get_with("/v1/me", &anna, &[("consistency-token", token)]).await;
-        assert_eq!(reply.status, 400, "{token}");
+    let given = stage.token(4, 0).await;
+    let (positions, signature) = given.rsplit_once('.').unwrap();
+    // What the first form was checked with, and anybody could work out.
+    let digits = murmur2(b"4-0") & 0xffff;
+    let of_another_store = ConsistencyToken::of(4, 0).signed(&TokenKey::new([7; 32]));
+    let forged = [
+        String::new(),
+        "nonsense".to_owned(),
+        format!("1.4-0.{digits:x}"),
+        format!("2.4-0.{digits:x}"),
+        positions.to_owned(),
+        given[..given.len() - 1].to_owned(),
+        format!("2.4-1.{signature}"),
+        format!("2.5-0.{signature}"),
+        format!("{positions}.5-0.{signature}"),
+        of_another_store,
+    ];
+    for stage in [&stage, &stage.replica()] {
+        for token in &forged {
+            let in_header = stage.get_with("/v1/me", &anna, &[("consistency-token", token)]).await;
+            let in_query = stage.get(&format!("/v1/me?consistency_token={token}"), &anna).await;
+            for reply in [in_header, in_query] {
+                assert_eq!(reply.status, 400, "{token}");
+                assert!(reply.json()["detail"].as_str().unwrap().contains("drop it and ask without one"), "{token}");
+            }
+        }
+        assert_eq!(stage.get_with("/v1/me", &anna, &[("consistency-token", &given)]).await.status, 200);
+        assert_eq!(stage.get(&format!("/v1/me?consistency_token={given}"), &anna).await.status, 200);
     }
+    // Ours, and still nobody's.
+    let foreign = stage.token(32, 1).await;
+    assert_eq!(stage.get_with("/v1/me", &anna, &[("consistency-token", &foreign)]).await.status, 400);
 }
 
 #[tokio::test]
@@ -153,7 +181,7 @@ async fn a_read_model_that_was_put_back_is_believed() {
         app.changes.progress().applied(model, 4) == 3
     })
     .await;
-    let token = ConsistencyToken::of(4, 3).to_string();
+    let token = stage.token(4, 3).await;
     let reply = stage.get_with("/v1/workouts", &anna, &[("consistency-token", &token)]).await;
     assert_eq!(reply.json(), json!({"items": [], "next": null}));
 }

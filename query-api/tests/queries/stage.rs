@@ -11,6 +11,7 @@ use fittrack_runtime::config::Secret;
 use fittrack_runtime::edge::EdgeSettings;
 use fittrack_runtime::keys::SigningKey;
 use fittrack_runtime::pg::{self, PoolSettings};
+use fittrack_schemas::consistency::ConsistencyToken;
 use fittrack_schemas::migrations;
 use fittrack_schemas::notice::ChangeNotice;
 use fittrack_schemas::read_models;
@@ -103,9 +104,11 @@ impl Workout {
 }
 
 impl Stage {
-    /// A stage without recordings.
+    /// A stage without recordings; only the key of tokens is where they would be.
     pub async fn new() -> Self {
         let models = models().await;
+        let token_key = include_str!("../../../schemas/recordings/0005_token_key.sql");
+        owner(&models).execute(token_key).await.unwrap();
         Self::over(&models, &models).await
     }
 
@@ -138,6 +141,11 @@ impl Stage {
     /// Another process over the same databases, which takes the same tokens.
     pub fn replica(&self) -> Self {
         Self::served(self.key.clone(), &self.urls.0, &self.urls.1)
+    }
+
+    /// What a command answers that wrote there.
+    pub async fn token(&self, partition: i32, position: i64) -> String {
+        ConsistencyToken::of(partition, position).signed(self.app.token_key().await.unwrap())
     }
 
     /// Somebody who has signed up.

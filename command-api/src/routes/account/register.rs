@@ -47,7 +47,7 @@ pub struct RegisterBody {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "id": "0198c0de-7a1b-7c3d-8e4f-5a6b7c8d9e0f", "athlete_id": "0198c0de-7a1b-7c3d-8e4f-5a6b7c8d9e0f",
-    "version": 1, "consistency_token": "1.1f-1.9c3e"
+    "version": 1, "consistency_token": "2.1f-1.b0WmK5sPeT9x"
 }))]
 pub struct Registered {
     /// The athlete.
@@ -86,7 +86,7 @@ pub async fn register_athlete(
     origin: Origin,
     Json(body): Json<RegisterBody>,
 ) -> Result<Accepted<Registered>, Problem> {
-    app.gate.pass()?;
+    let token_key = app.gate.pass()?;
     let key = IdempotencyKey::from_headers(&headers)?;
     let newcomer = newcomer(body, key.as_ref(), origin)?;
     let underway = newcomer.keyed.map(|command_id| app.running.begin(command_id)).transpose()?;
@@ -97,7 +97,7 @@ pub async fn register_athlete(
         receipt
     };
     let receipt = app.tasks.run_to_end(work).await??;
-    let token = token_of(&receipt);
+    let token = token_of(&receipt, token_key);
     Ok(Accepted {
         body: Registered {
             id: receipt.stream_id,

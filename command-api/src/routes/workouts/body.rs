@@ -71,7 +71,8 @@ fn set(fields: &mut Fields, index: usize, body: SetBody) -> Option<StrengthSet> 
 
 fn mass(kilograms: f64) -> Result<f64, ValueError> {
     if (0.0..=2_000.0).contains(&kilograms) {
-        Ok(kilograms)
+        // Minus zero becomes zero.
+        Ok(kilograms + 0.0)
     } else {
         Err(ValueError("must be from 0 to 2000 kg".to_owned()))
     }

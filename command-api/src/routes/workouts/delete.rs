@@ -57,7 +57,7 @@ pub async fn delete_workout(
             if let Err(error) = app.importer.forget(&context, WorkoutId(receipt.stream_id)).await {
                 tracing::warn!(%error, workout_id = %receipt.stream_id, "the import of a deleted workout is still claimed");
             }
-            Ok(Accepted::workout(&receipt))
+            Ok(Accepted::workout(&receipt, &envelope.token_key))
         }
         Err(error) => Err(refused(&app, envelope.athlete_id, &origin, workout_id, error).await),
     }

@@ -139,7 +139,7 @@ pub async fn edit_workout(
     let command = WorkoutCommand::EditWorkout(Box::new(edit));
     let request = envelope.request::<Workout>(workout_id, command, context, &begun);
     match dispatch_if_match(&app.dispatcher, request, Some(if_match)).await {
-        Ok(receipt) => Ok(Accepted::workout(&receipt)),
+        Ok(receipt) => Ok(Accepted::workout(&receipt, &envelope.token_key)),
         Err(error) => Err(refused(&app, envelope.athlete_id, &origin, workout_id, error).await),
     }
 }

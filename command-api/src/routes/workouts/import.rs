@@ -10,7 +10,7 @@ use axum::{
 };
 use fittrack_domain::values::Visibility;
 use fittrack_runtime::{json::parse_query, problem::Problem, trace};
-use fittrack_schemas::consistency::ConsistencyToken;
+use fittrack_schemas::consistency::{ConsistencyToken, TokenKey};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -81,7 +81,7 @@ pub struct ZipImport {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "workouts": [{"id": "0198c0de-7a1b-7c3d-8e4f-5a6b7c8d9e0f", "version": 1, "status": "stored"}],
-    "consistency_token": "1.1f-12d688.5b2a"
+    "consistency_token": "2.1f-12d688.kJ3vQ0a7Xw2e"
 }))]
 pub struct ImportedFile {
     /// One for each activity, in the file's order; a multisport file has one for each leg.
@@ -154,6 +154,7 @@ pub async fn import_recording(State(app): State<App>, uploaded: Uploaded) -> Res
         Uploaded::Zip(zip) => return received(zip.accepted),
         Uploaded::File(upload) => upload,
     };
+    let token_key = app.gate.pass()?;
     let underway = upload.keyed.map(|command_id| app.running.begin(command_id)).transpose()?;
     let FileUpload { athlete_id, file, format, visibility, gear_id, keyed, fingerprint, turn } = upload;
     let keyed = keyed.map(|command_id| Keyed { command_id, fingerprint, is_kept: true });
@@ -168,7 +169,7 @@ pub async fn import_recording(State(app): State<App>, uploaded: Uploaded) -> Res
         outcome
     };
     let workouts = app.tasks.run_to_end(work).await??;
-    Ok(accepted(&workouts, has_key).into_response())
+    Ok(accepted(&workouts, token_key, has_key).into_response())
 }
 
 fn received(accepted: receive::Accepted) -> Result<Response, Problem> {
@@ -196,11 +197,11 @@ struct UploadForm {
     file: String,
 }
 
-fn accepted(imported: &[Imported], has_key: bool) -> Accepted<ImportedFile> {
+fn accepted(imported: &[Imported], key: &TokenKey, has_key: bool) -> Accepted<ImportedFile> {
     let token = imported
         .iter()
         .fold(ConsistencyToken::default(), |token, one| token.and(one.receipt.partition, one.receipt.position))
-        .to_string();
+        .signed(key);
     let first = imported.first().map_or_else(Uuid::nil, |one| one.receipt.stream_id);
     let workouts = imported
         .iter()

@@ -110,7 +110,7 @@ pub async fn log_workout(
     let command = WorkoutCommand::LogWorkout(Box::new(LogWorkout { workout_id: WorkoutId(workout_id), draft }));
     let request = envelope.request::<Workout>(workout_id, command, context, &begun);
     match app.dispatcher.dispatch(request).await {
-        Ok(receipt) => Ok(Accepted::workout(&receipt)),
+        Ok(receipt) => Ok(Accepted::workout(&receipt, &envelope.token_key)),
         Err(error) if is_reused(&error) && !envelope.has_key() => {
             Err(Problem::conflict("a workout with this id already exists"))
         }

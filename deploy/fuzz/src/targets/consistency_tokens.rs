@@ -1,25 +1,34 @@
-//! Consistency tokens: what is read is printed as a text that reads as the same, and so is any set of positions.
+//! Consistency tokens: what is read is signed as a text that reads as the same, and so is any set of positions.
 
-use fittrack_domain::partition::murmur2;
-use fittrack_schemas::consistency::ConsistencyToken;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use fittrack_schemas::consistency::{ConsistencyToken, TokenKey};
+use fittrack_schemas::mac::MacKey;
+
+/// The one the committed tokens are signed with.
+const SECRET: [u8; 32] = [7; 32];
 
 pub fn accepts(input: &[u8]) -> bool {
-    let read = std::str::from_utf8(input).ok().and_then(|text| text.parse::<ConsistencyToken>().ok());
+    let (key, another) = (TokenKey::new(SECRET), TokenKey::new([8; 32]));
+    let read = std::str::from_utf8(input).ok().and_then(|text| ConsistencyToken::read(text, &key).ok());
     if let Some(token) = &read {
         assert!(token.positions().count() <= ConsistencyToken::MAX_PARTITIONS);
-        assert_eq!(token.to_string().parse().as_ref(), Ok(token));
+        assert_eq!(ConsistencyToken::read(&token.signed(&key), &key).as_ref(), Ok(token));
     }
     if let Some(token) = of_positions(input) {
-        assert_eq!(token.to_string().parse().as_ref(), Ok(&token));
+        assert_eq!(ConsistencyToken::read(&token.signed(&key), &key).as_ref(), Ok(&token));
+        assert!(ConsistencyToken::read(&token.signed(&another), &key).is_err(), "{token:?}");
     }
     read.is_some()
 }
 
-/// Gives a text the check digits its positions ask for.
+/// Gives a text the signature its positions ask for.
 pub fn mended(bytes: Vec<u8>) -> Vec<u8> {
     let text = String::from_utf8_lossy(&bytes);
-    let Some((body, _)) = text.strip_prefix("1.").and_then(|rest| rest.rsplit_once('.')) else { return bytes };
-    format!("1.{body}.{:x}", murmur2(body.as_bytes()) & 0xffff).into_bytes()
+    let Some((body, _)) = text.strip_prefix("2.").and_then(|rest| rest.rsplit_once('.')) else { return bytes };
+    let signed = format!("2.{body}.");
+    let mac = URL_SAFE_NO_PAD.encode(MacKey::new(SECRET).sign::<9>(&[signed.as_bytes()]));
+    (signed + &mac).into_bytes()
 }
 
 /// A token with the positions these bytes spell.

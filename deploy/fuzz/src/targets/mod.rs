@@ -52,7 +52,7 @@ pub static ALL: &[Target] = &[
     Target { made: access_tokens::good, ..named("access_tokens", access_tokens::accepts, access_tokens::WORDS, TEXT) },
     Target {
         mended: consistency_tokens::mended,
-        ..named("consistency_tokens", consistency_tokens::accepts, &[b"1.", b"-", b".", b"7fffffff"], TEXT)
+        ..named("consistency_tokens", consistency_tokens::accepts, &[b"2.", b"-", b".", b"7fffffff"], TEXT)
     },
     named("cursors", cursors::accepts, &[b"A", b"_", b"="], TEXT),
     named("entity_tags", entity_tags::accepts, &[b"W/", b"*", b"\"v1\"", b", "], TEXT),

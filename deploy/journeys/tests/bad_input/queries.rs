@@ -1,7 +1,7 @@
 //! Bad questions to the query API.
 
 use fittrack_journeys::{Call, TestStack, bodies, problem};
-use fittrack_schemas::consistency::ConsistencyToken;
+use fittrack_schemas::consistency::{ConsistencyToken, TokenKey};
 use reqwest::Method;
 use uuid::Uuid;
 
@@ -34,7 +34,7 @@ async fn parameters_that_are_none_are_400() {
         let answer = athlete.send(&Call::get(query)).await.unwrap();
         problem::check(&answer, 400).unwrap_or_else(|wrong| panic!("{query}: {wrong:?}"));
     }
-    for token in ["forged", "1.", "1.0-1.0", "99.0-1.ffff"] {
+    for token in ["forged", "1.", "1.0-1.0", "2.0-1.AAAAAAAAAAAA", "99.0-1.ffff"] {
         let answer = athlete.send(&Call::get("/v1/me").seeing(token)).await.unwrap();
         problem::check(&answer, 400).unwrap_or_else(|wrong| panic!("{token}: {wrong:?}"));
     }
@@ -75,9 +75,10 @@ async fn a_token_from_the_future_waits_a_bounded_time_and_says_so() {
     let stack = TestStack::shared().await.unwrap();
     let athlete = stack.api().unwrap().register("Future").await.unwrap();
     // A position nobody has written yet, in the athlete's own partition.
-    let written: ConsistencyToken = athlete.registered.parse().unwrap();
+    let key = TokenKey::read(&mut stack.recordings().await.unwrap()).await.unwrap();
+    let written = ConsistencyToken::read(&athlete.registered, &key).unwrap();
     let (partition, position) = written.positions().next().unwrap();
-    let token = ConsistencyToken::of(partition, position + 1_000_000).to_string();
+    let token = ConsistencyToken::of(partition, position + 1_000_000).signed(&key);
     let started = std::time::Instant::now();
     let answer = athlete.send(&Call::get("/v1/me").seeing(&token)).await.unwrap();
     problem::check(&answer, 503).unwrap();

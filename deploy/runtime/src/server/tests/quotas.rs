@@ -79,13 +79,29 @@ fn allowing(rate_limits: &str) -> EdgeSettings {
     EdgeSettings { rate_limits: rate_limits.parse().unwrap(), ..EdgeSettings::default() }
 }
 
-/// An item of a structured field's list: a string in quotes and its integer parameters.
+/// The only item of a field that is a list of structured fields (RFC 9651): a string and its integer parameters.
 fn item(response: &reqwest::Response, name: &str) -> (String, Vec<(String, u64)>) {
-    let text = response.headers()[name].to_str().unwrap();
-    let mut parts = text.split(';');
-    let name = parts.next().unwrap().strip_prefix('"').unwrap().strip_suffix('"').unwrap().to_owned();
-    let parameters = parts.map(|part| part.split_once('=').unwrap());
-    (name, parameters.map(|(key, value)| (key.to_owned(), value.parse().unwrap())).collect())
+    let mut lines = response.headers().get_all(name).iter();
+    let list: sfv::List = sfv::Parser::new(lines.next().unwrap().as_bytes()).parse().unwrap();
+    assert!(lines.next().is_none() && list.len() == 1, "{name}: {list:?}");
+    let sfv::ListEntry::Item(item) = &list[0] else { panic!("{name}: {list:?}") };
+    let number = |value: &sfv::BareItem| u64::try_from(i64::from(value.as_integer().unwrap())).unwrap();
+    let parameters = item.params.iter().map(|(key, value)| (key.as_str().to_owned(), number(value)));
+    (item.bare_item.as_string().unwrap().as_str().to_owned(), parameters.collect())
+}
+
+/// What an answer says of the caller's allowance: the policy's name, then `q`, `w`, `r` and `t`.
+fn allowance(response: &reqwest::Response) -> (String, [u64; 4]) {
+    let (policy, said) = item(response, "ratelimit-policy");
+    let (name, left) = item(response, "ratelimit");
+    assert_eq!(name, policy, "one is said of the other");
+    let of = |parameters: &[(String, u64)], [first, second]: [&str; 2]| {
+        let names: Vec<&str> = parameters.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, [first, second]);
+        [parameters[0].1, parameters[1].1]
+    };
+    let ([quota, window], [remaining, resets_in]) = (of(&said, ["q", "w"]), of(&left, ["r", "t"]));
+    (name, [quota, window, remaining, resets_in])
 }
 
 #[tokio::test]
@@ -95,16 +111,16 @@ async fn a_request_too_many_is_429_and_says_which_allowance_and_how_long() {
     for left in (0..10).rev() {
         let served = counted.get("/hello", &[]).await;
         assert_eq!(served.status(), 200);
-        let policy = ("read-by-address".to_owned(), vec![("q".to_owned(), 10), ("w".to_owned(), 3600)]);
-        assert_eq!(item(&served, "ratelimit-policy"), policy);
-        assert_eq!(item(&served, "ratelimit").1[0], ("r".to_owned(), left));
+        let (policy, [quota, window, remaining, resets_in]) = allowance(&served);
+        assert_eq!((policy.as_str(), quota, window, remaining), ("read-by-address", 10, 3600, left));
+        assert!(resets_in <= window, "{resets_in}");
     }
     let refused = counted.get("/hello", &[]).await;
     assert_eq!(refused.status(), 429);
-    let (_, state) = item(&refused, "ratelimit");
+    let (_, [.., remaining, resets_in]) = allowance(&refused);
     let pause: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
-    assert_eq!(state[0], ("r".to_owned(), 0));
-    assert!(pause >= state[1].1 && pause <= 360, "{pause} {state:?}");
+    assert_eq!(remaining, 0);
+    assert!((resets_in..=360).contains(&pause), "{pause} {resets_in}");
     let problem = problem_of(refused).await;
     assert_eq!(problem["type"], "https://fittrack.dev/problems/quota-exceeded");
     assert_eq!(problem["violated-policies"], serde_json::json!(["read-by-address"]));
@@ -143,19 +159,21 @@ async fn a_known_athlete_is_counted_wherever_they_are_and_by_nobody_else() {
     let (ann, ben) = (format!("Bearer {}", counted.token()), format!("Bearer {}", counted.token()));
     let (ann, ben) = ([("authorization", ann.as_str())], [("authorization", ben.as_str())]);
     let first = counted.get("/mine", &ann).await;
-    assert_eq!((first.status().as_u16(), item(&first, "ratelimit").0.as_str()), (200, "read-by-address"));
+    assert_eq!((first.status().as_u16(), allowance(&first).0.as_str()), (200, "read-by-address"));
     for left in [2, 1, 0] {
         let served = counted.get("/mine", &ann).await;
-        assert_eq!((served.status().as_u16(), item(&served, "ratelimit").1[0].1), (200, left));
+        assert_eq!((served.status().as_u16(), allowance(&served).1[2]), (200, left));
     }
     let refused = counted.get("/mine", &ann).await;
-    assert_eq!((refused.status().as_u16(), item(&refused, "ratelimit").0.as_str()), (429, "read"));
+    let pause: u64 = refused.headers()["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!(pause >= allowance(&refused).1[3], "{pause}");
+    assert_eq!((refused.status().as_u16(), allowance(&refused).0.as_str()), (429, "read"));
     assert_eq!(counted.send(Method::POST, "/mine", &ann).await.status(), 200);
     for _ in 0..4 {
         assert_eq!(counted.get("/mine", &ben).await.status(), 200);
     }
     let invented = counted.get("/mine", &[("authorization", "Bearer invented")]).await;
-    assert_eq!((invented.status().as_u16(), item(&invented, "ratelimit").0.as_str()), (401, "read-by-address"));
+    assert_eq!((invented.status().as_u16(), allowance(&invented).0.as_str()), (401, "read-by-address"));
     counted.server.stop().await;
 }
 

@@ -142,7 +142,7 @@ async fn collect(limited: Body, within: Duration) -> Result<Bytes, Problem> {
 }
 
 fn is_too_long(error: &(dyn Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |&error| error.source()).any(|error| error.is::<LengthLimitError>())
+    std::iter::successors(Some(error), |&error| error.source()).any(<dyn std::error::Error>::is::<LengthLimitError>)
 }
 
 /// Parses a JSON body as [`Json`] does, for a body that was read otherwise. A body is an object: serde would also take a list

@@ -76,7 +76,7 @@ impl Place {
     /// The cursor's text; `list` says whose list of what with which filters it belongs to.
     pub fn to_cursor(&self, key: &CursorKey, list: &str) -> String {
         let mut bytes = vec![FORM];
-        bytes.extend(&key.mac(list, &self.0).finalize().into_bytes()[..MAC_BYTES]);
+        bytes.extend(key.mac(list, &self.0).finalize().into_bytes().into_iter().take(MAC_BYTES));
         bytes.extend(&self.0);
         URL_SAFE_NO_PAD.encode(bytes)
     }

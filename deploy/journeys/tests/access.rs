@@ -2,7 +2,11 @@
 //! answers. An operation that is new has no line yet and fails here until somebody has said who may.
 //!
 //! What is asked about is the owner's, and private: a workout with a recording, a session, an API key, an export and its import.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail loudly as the test itself does")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail loudly as the test itself does"
+)]
 
 use std::fmt::Write as _;
 use std::path::Path;

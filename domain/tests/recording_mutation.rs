@@ -1,6 +1,12 @@
 //! Files broken in every way the generator thinks of: reading one gives an answer or a refusal, never a panic.
 //! Whatever is read stays within the limits, comes back from the store, and can be written again.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 #![expect(clippy::expect_used, reason = "a test may fail by panicking")]
 
 use std::sync::LazyLock;

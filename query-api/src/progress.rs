@@ -142,6 +142,7 @@ impl Progress {
         })
     }
 
+    #[expect(clippy::indexing_slicing, reason = "COUNT is one more than the last read model's number")]
     fn of(&self, model: ReadModel) -> &ModelProgress {
         &self.models[model.index()]
     }

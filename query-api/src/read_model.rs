@@ -23,7 +23,7 @@ impl ReadModel {
     pub const ALL: [Self; Self::COUNT] =
         [Self::Workouts, Self::Profiles, Self::Totals, Self::Leaderboards, Self::Measurements, Self::PrivacyZones];
     /// How many there are.
-    pub const COUNT: usize = 6;
+    pub const COUNT: usize = Self::PrivacyZones as usize + 1;
 
     /// The name in notices, checkpoints and table `read_models`.
     pub const fn name(self) -> &'static str {

@@ -20,8 +20,9 @@ impl MacKey {
 
     /// The first `N` bytes of the signature of these parts, one behind the other; `N` is at most 32.
     pub fn sign<const N: usize>(&self, parts: &[&[u8]]) -> [u8; N] {
-        let mac = self.over(parts).finalize().into_bytes();
-        std::array::from_fn(|at| mac[at])
+        let mut beginning = [0; N];
+        beginning.iter_mut().zip(self.over(parts).finalize().into_bytes()).for_each(|(to, from)| *to = from);
+        beginning
     }
 
     /// Whether that is the beginning of the signature of these parts; takes as long for a wrong one.

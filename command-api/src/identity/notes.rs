@@ -75,7 +75,9 @@ async fn write(pool: PgPool, mut notes: mpsc::Receiver<Note>) {
             Some(athlete_id) => Entry::by_athlete(event, athlete_id, &origin),
             None => Entry::anonymous(event, &origin),
         };
-        details["what"] = what.into();
+        if let Some(details) = details.as_object_mut() {
+            details.insert("what".to_owned(), what.into());
+        }
         audit::note(&pool, entry.details(details).trace(trace_id)).await;
         count("written");
     }

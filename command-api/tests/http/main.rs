@@ -1,6 +1,12 @@
 //! The command API as its clients see it: its own router over real databases, without a socket.
 //! Run through `deploy/fittrack test`, which starts Postgres and says where it is.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 mod accounts;
 mod administration;
 mod allowances;

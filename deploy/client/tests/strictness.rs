@@ -1,5 +1,9 @@
 //! The client is as strict as its documents: what they do not say is an error, whoever answers it.
-#![allow(clippy::unwrap_used, reason = "a test stops at the first thing that is not as it should be")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
 #![expect(clippy::default_trait_access, reason = "the operation's name says whose options are meant")]
 
 use fittrack_client::{Failure, command_api, query_api};

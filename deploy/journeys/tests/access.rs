@@ -3,7 +3,11 @@
 //!
 //! What is asked about is the owner's, and private: a workout with a recording, a session, an API key, an export and its import.
 //! Words of the owner's are planted in it: no refusal says any of them, whatever its status.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail loudly as the test itself does")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail loudly as the test itself does"
+)]
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

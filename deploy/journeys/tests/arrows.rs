@@ -1,5 +1,9 @@
 //! The shape of the repository: which crate may know of which, and what stands at its top.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail loudly as the test itself does")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail loudly as the test itself does"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

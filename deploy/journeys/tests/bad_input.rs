@@ -1,5 +1,10 @@
 //! What is wrong with a request is said in a problem document, by both services, and never answered with a 500.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test's helpers fail loudly as the test itself does")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail loudly as the test itself does"
+)]
 
 mod bad_input {
     mod commands;

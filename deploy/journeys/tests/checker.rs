@@ -1,5 +1,9 @@
 //! The checker itself: each invariant, broken on purpose, is found. A checker that finds nothing would prove nothing.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail loudly as the test itself does")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail loudly as the test itself does"
+)]
 
 use std::io::Write;
 

@@ -1,6 +1,10 @@
 //! An athlete leaves an installation that goes on: nothing of them is found afterwards in any database, answer, log or metric, every
 //! read model can still be built anew, and others notice nothing. What is searched for is planted first, and found while it is there.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail loudly as the test itself does")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail loudly as the test itself does"
+)]
 
 use std::path::Path;
 

@@ -1,6 +1,10 @@
 //! Faults over whole stacks under a steady load, each followed by the invariants I1 to I9 of `reliability.md`.
 //! One stack at a time: they would fight for the machine, and a fault is only as real as the load it meets.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail loudly as the test itself does")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail loudly as the test itself does"
+)]
 
 mod faults {
     mod hang_ups;

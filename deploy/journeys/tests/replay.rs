@@ -1,7 +1,11 @@
 //! A read model changes its shape on whole stacks under load: planned, rebuilt, compared, promoted, taken back and retired
 //! by the operators' commands, while readers judge every answer and invariants I1 to I9 are checked afterwards.
 //! One stack at a time, as in `faults.rs`; each begins as an installation that still shows version 1 of `leaderboards`.
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail loudly as the test itself does")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail loudly as the test itself does"
+)]
 
 mod replay {
     mod faults;

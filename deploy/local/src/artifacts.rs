@@ -194,8 +194,8 @@ pub(crate) fn run(command: &mut Command, doing: &str) -> Result<()> {
     }
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said);
-    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
-    let tail = lines[lines.len().saturating_sub(15)..].join("\n    ");
+    let mut lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+    let tail = lines.split_off(lines.len().saturating_sub(15)).join("\n    ");
     Err(Error::failed(format!("cannot {doing} ({}):\n    {tail}", output.status)))
 }
 

@@ -39,8 +39,8 @@ impl Tail {
     /// Prints what was added since the last call.
     pub fn print_new(&mut self) {
         let mut text = String::new();
-        for (index, (name, length)) in logs(&self.folder).into_iter().enumerate() {
-            let prefix = prefix(&name, self.coloured.then(|| COLOURS[index % COLOURS.len()]));
+        for ((name, length), colour) in logs(&self.folder).into_iter().zip(COLOURS.into_iter().cycle()) {
+            let prefix = prefix(&name, self.coloured.then_some(colour));
             let followed = self.followed.entry(name.clone()).or_default();
             if length < followed.offset {
                 *followed = Followed::default(); // the log was cut

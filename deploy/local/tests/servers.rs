@@ -1,7 +1,11 @@
 //! The two servers of a stack, started for real: they come back after `kill -9`, stand side by side, and go away without a trace.
 //! The services are not needed here; the journeys test whole stacks.
 
-#![expect(clippy::unwrap_used, reason = "a test's helpers fail loudly as the test itself does")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test's helpers fail loudly as the test itself does"
+)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

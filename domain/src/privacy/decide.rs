@@ -1,4 +1,6 @@
 //! The rules of privacy zones.
+use std::collections::BTreeMap;
+
 use super::{
     PrivacyZone, PrivacyZones, PrivacyZonesCommand, PrivacyZonesEvent, PrivacyZonesRefusal, PrivacyZonesSet,
     SetPrivacyZones, ZoneId,
@@ -49,15 +51,15 @@ fn with_kept_ids(asked: &[PrivacyZone], before: &[PrivacyZone]) -> Vec<PrivacyZo
         }
     }
     pairs.sort_by(|(one, ..), (other, ..)| one.total_cmp(other));
-    let mut kept: Vec<Option<ZoneId>> = vec![None; asked.len()];
+    let mut kept: BTreeMap<usize, ZoneId> = BTreeMap::new();
     for (_, index, zone_id) in pairs {
-        if kept[index].is_none() && !kept.contains(&Some(zone_id)) {
-            kept[index] = Some(zone_id);
+        if !kept.contains_key(&index) && !kept.values().any(|taken| *taken == zone_id) {
+            kept.insert(index, zone_id);
         }
     }
-    let with_id = |(zone, kept): (&PrivacyZone, Option<ZoneId>)| {
-        let zone_id = kept.unwrap_or(zone.zone_id);
+    let with_id = |(index, zone): (usize, &PrivacyZone)| {
+        let zone_id = kept.get(&index).copied().unwrap_or(zone.zone_id);
         PrivacyZone { zone_id, ..zone.clone() }
     };
-    asked.iter().zip(kept).map(with_id).collect()
+    asked.iter().enumerate().map(with_id).collect()
 }

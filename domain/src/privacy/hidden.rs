@@ -69,6 +69,7 @@ impl Displacement {
     }
 }
 
+#[expect(clippy::indexing_slicing, reason = "there are four parts of four bytes each, and the digest has 32")]
 fn displacements(zone_id: ZoneId) -> [Displacement; 2] {
     let digest: [u8; 32] = Sha256::new().chain_update(b"privacy zone").chain_update(zone_id.0).finalize().into();
     let share = |part: usize| {

@@ -183,7 +183,7 @@ impl Input<'_> {
                 let bits = self.body.get(start..start + samples.div_ceil(8));
                 let bits = bits.ok_or_else(|| self.malformed("it ends too early"))?;
                 self.at += bits.len();
-                (0..samples).map(|index| bits[index / 8] >> (index % 8) & 1 == 1).collect()
+                bits.iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1 == 1)).take(samples).collect()
             }
             _ => return Err(self.malformed("a column is neither whole nor with gaps")),
         };

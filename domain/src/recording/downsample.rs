@@ -60,40 +60,37 @@ pub fn lttb(elapsed_s: &[f64], values: &[Option<f64>], count: usize) -> Vec<usiz
     if count <= 2 {
         return [0, samples - 1].into_iter().take(count).collect();
     }
-    let heights = without_gaps(values, samples);
-    let point = |index: usize| (elapsed_s[index], heights[index]);
+    let points: Vec<(f64, f64)> = elapsed_s.iter().copied().zip(without_gaps(values)).collect();
+    let [first, .., last] = points[..] else { return (0..samples).collect() };
     // The samples between the first and the last, in `count - 2` buckets of nearly equal size.
     let edge = |bucket: usize| 1 + bucket * (samples - 2) / (count - 2);
     let mut chosen = Vec::with_capacity(count);
     chosen.push(0);
-    let mut left = point(0);
+    let mut left = first;
     for bucket in 0..count - 2 {
-        let next = edge(bucket + 1)..edge(bucket + 2).min(samples);
-        let right = mean(next.map(point)).unwrap_or_else(|| point(samples - 1));
-        let mut best = (edge(bucket), -1.0);
-        for index in edge(bucket)..edge(bucket + 1) {
-            let area = triangle(left, point(index), right);
-            if area > best.1 {
-                best = (index, area);
-            }
+        let right = mean(points.iter().take(edge(bucket + 2)).skip(edge(bucket + 1))).unwrap_or(last);
+        let candidates = points.iter().enumerate().take(edge(bucket + 1)).skip(edge(bucket));
+        let areas = candidates.map(|(index, point)| (index, *point, triangle(left, *point, right)));
+        // No bucket is empty: there are more samples than are to be chosen.
+        if let Some((index, point, _)) = areas.reduce(|best, next| if next.2 > best.2 { next } else { best }) {
+            chosen.push(index);
+            left = point;
         }
-        chosen.push(best.0);
-        left = point(best.0);
     }
     chosen.push(samples - 1);
     chosen
 }
 
-fn without_gaps(values: &[Option<f64>], samples: usize) -> Vec<f64> {
-    let mut last = values.iter().copied().flatten().next().unwrap_or_default();
-    let mut height = |value: Option<f64>| {
-        last = value.unwrap_or(last);
-        last
-    };
-    (0..samples).map(|index| height(values.get(index).copied().flatten())).collect()
+/// Every value, or the last one before it where there is none; without end.
+fn without_gaps(values: &[Option<f64>]) -> impl Iterator<Item = f64> {
+    let first = values.iter().copied().flatten().next().unwrap_or_default();
+    values.iter().copied().chain(std::iter::repeat(None)).scan(first, |last, value| {
+        *last = value.unwrap_or(*last);
+        Some(*last)
+    })
 }
 
-fn mean(points: impl Iterator<Item = (f64, f64)>) -> Option<(f64, f64)> {
+fn mean<'a>(points: impl Iterator<Item = &'a (f64, f64)>) -> Option<(f64, f64)> {
     let (count, x, y) = points.fold((0.0, 0.0, 0.0), |(count, x, y), point| (count + 1.0, x + point.0, y + point.1));
     (count > 0.0).then(|| (x / count, y / count))
 }

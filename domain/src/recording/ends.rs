@@ -13,6 +13,8 @@ const STAY_POSITIONS: usize = 3;
 struct Stretch {
     first: usize,
     last: usize,
+    begins_s: f64,
+    ends_s: f64,
     positions: usize,
 }
 
@@ -28,9 +30,8 @@ pub fn without_hidden_ends(recording: Recording, is_hidden: impl Fn((f64, f64)) 
         return recording;
     }
     let (stretches, is_any_hidden) = stretches(&recording, is_hidden);
-    let elapsed_s = recording.elapsed_s();
     let is_stay = |stretch: &&Stretch| {
-        let lasts_s = elapsed_s[stretch.last] - elapsed_s[stretch.first];
+        let lasts_s = stretch.ends_s - stretch.begins_s;
         !is_any_hidden || (stretch.positions >= STAY_POSITIONS && lasts_s >= STAY_S)
     };
     let mut stays = stretches.iter().filter(is_stay);
@@ -44,18 +45,17 @@ pub fn without_hidden_ends(recording: Recording, is_hidden: impl Fn((f64, f64)) 
 fn stretches(recording: &Recording, is_hidden: impl Fn((f64, f64)) -> bool) -> (Vec<Stretch>, bool) {
     let mut stretches: Vec<Stretch> = Vec::new();
     let (mut is_open, mut is_any_hidden) = (false, false);
-    for index in 0..recording.len() {
+    for (index, &at_s) in recording.elapsed_s().iter().enumerate() {
         let Some(position) = recording.position(index) else { continue };
         if is_hidden(position) {
             (is_open, is_any_hidden) = (false, true);
             continue;
         }
-        match stretches.last_mut().filter(|_| is_open) {
-            Some(stretch) => {
-                stretch.last = index;
-                stretch.positions += 1;
-            }
-            None => stretches.push(Stretch { first: index, last: index, positions: 1 }),
+        if let Some(stretch) = stretches.last_mut().filter(|_| is_open) {
+            (stretch.last, stretch.ends_s) = (index, at_s);
+            stretch.positions += 1;
+        } else {
+            stretches.push(Stretch { first: index, last: index, begins_s: at_s, ends_s: at_s, positions: 1 });
         }
         is_open = true;
     }

@@ -2,6 +2,7 @@
 //! Parsers, the codec and the query API's `?fields=` all speak of a column through [`Field`].
 
 use std::fmt;
+use std::ops::{Index, IndexMut};
 use std::str::FromStr;
 
 use schemars::JsonSchema;
@@ -34,7 +35,7 @@ pub struct UnknownField {
 
 impl Field {
     /// How many there are.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = Self::TemperatureC as usize + 1;
 
     /// Every column, in the order of the stored form.
     pub const ALL: [Self; Self::COUNT] = [
@@ -133,6 +134,41 @@ impl Field {
 
     pub(crate) const fn index(self) -> usize {
         self as usize
+    }
+}
+
+/// One of each column's, in the order of [`Field::ALL`].
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct PerField<T>(pub(crate) [T; Field::COUNT]);
+
+impl<T> PerField<T> {
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.0.iter_mut()
+    }
+}
+
+#[expect(clippy::indexing_slicing, reason = "COUNT is one more than the last column's number")]
+impl<T> Index<Field> for PerField<T> {
+    type Output = T;
+
+    fn index(&self, field: Field) -> &T {
+        &self.0[field.index()]
+    }
+}
+
+#[expect(clippy::indexing_slicing, reason = "COUNT is one more than the last column's number")]
+impl<T> IndexMut<Field> for PerField<T> {
+    fn index_mut(&mut self, field: Field) -> &mut T {
+        &mut self.0[field.index()]
+    }
+}
+
+impl<T> IntoIterator for PerField<T> {
+    type Item = T;
+    type IntoIter = std::array::IntoIter<T, { Field::COUNT }>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 

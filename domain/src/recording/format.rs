@@ -53,14 +53,12 @@ impl Format {
         if bytes.get(8..12) == Some(b".FIT") {
             return Some(Self::Fit);
         }
-        let head = &bytes[..bytes.len().min(SNIFF_BYTES)];
         // A UTF-16 file has a zero beside every ASCII byte; the parsers refuse it with a better reason than "unknown".
-        let head: Vec<u8> = head.iter().copied().filter(|byte| *byte != 0).collect();
+        let head: Vec<u8> = bytes.iter().copied().take(SNIFF_BYTES).filter(|byte| *byte != 0).collect();
         let root = |name: &[u8]| {
-            head.windows(name.len() + 1).enumerate().any(|(at, window)| {
-                &window[1..] == name
-                    && matches!(window[0], b'<' | b':')
-                    && matches!(head.get(at + name.len() + 1), Some(b'>' | b'/' | b' ' | b'\t' | b'\r' | b'\n'))
+            head.windows(name.len() + 2).any(|window| match window {
+                [b'<' | b':', inner @ .., b'>' | b'/' | b' ' | b'\t' | b'\r' | b'\n'] => inner == name,
+                _ => false,
             })
         };
         match (root(b"gpx"), root(b"TrainingCenterDatabase")) {

@@ -66,8 +66,8 @@ impl GpxReader {
             }
         } else if walk.inside(&["trkseg", "trkpt"]) {
             let mut point = Point::default();
-            point.values[Field::LatitudeDeg.index()] = Some(coordinate(walk, attributes, "lat", 90.0)?);
-            point.values[Field::LongitudeDeg.index()] = Some(coordinate(walk, attributes, "lon", 180.0)?);
+            point.values[Field::LatitudeDeg] = Some(coordinate(walk, attributes, "lat", 90.0)?);
+            point.values[Field::LongitudeDeg] = Some(coordinate(walk, attributes, "lon", 180.0)?);
             self.point = Some(point);
         }
         Ok(())
@@ -85,7 +85,7 @@ impl GpxReader {
             }
             (_, Some(point)) => {
                 if let Some(field) = sensor(walk, name) {
-                    point.values[field.index()] = number(text);
+                    point.values[field] = number(text);
                 }
             }
             ("type", None) if walk.inside(&["gpx", "trk"]) => {

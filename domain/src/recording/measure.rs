@@ -73,12 +73,12 @@ pub fn elevation_gain_m(altitudes_m: &[Option<f64>], hysteresis_m: f64) -> Optio
 /// Seconds in gaps longer than [`GAP_CAP_S`] over which the athlete stood still.
 pub fn standstill_gaps_s(recording: &Recording) -> f64 {
     let elapsed_s = recording.elapsed_s();
-    let gap = |index: usize| {
-        let gap_s = elapsed_s[index + 1] - elapsed_s[index];
+    let gap = |(index, (before_s, after_s)): (usize, (&f64, &f64))| {
+        let gap_s = after_s - before_s;
         let moved_m = recording.value(Field::DistanceM, index + 1)? - recording.value(Field::DistanceM, index)?;
         (gap_s > GAP_CAP_S && moved_m < STANDSTILL_MPS * gap_s).then_some(gap_s)
     };
-    (0..elapsed_s.len().saturating_sub(1)).filter_map(gap).sum()
+    elapsed_s.iter().zip(elapsed_s.iter().skip(1)).enumerate().filter_map(gap).sum()
 }
 
 /// Mean of a column weighted by the time each sample stands for, at most [`GAP_CAP_S`]; none without a value.
@@ -86,10 +86,10 @@ pub fn time_weighted_mean(recording: &Recording, field: Field) -> Option<f64> {
     let values = recording.get(field)?;
     let elapsed_s = recording.elapsed_s();
     let (mut weighted, mut weights, mut sum, mut count) = (0.0, 0.0, 0.0, 0.0);
-    for (index, value) in values.iter().enumerate() {
+    let until_s = elapsed_s.iter().skip(1).chain(elapsed_s.last());
+    for ((value, at_s), until_s) in values.iter().zip(elapsed_s).zip(until_s) {
         let Some(value) = value else { continue };
-        let until = elapsed_s.get(index + 1).copied().unwrap_or(elapsed_s[index]);
-        let weight = (until - elapsed_s[index]).min(GAP_CAP_S);
+        let weight = (until_s - at_s).min(GAP_CAP_S);
         weighted += value * weight;
         weights += weight;
         sum += value;

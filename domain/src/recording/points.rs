@@ -1,12 +1,12 @@
 //! Samples while a file is being read: absolute times and raw values, appended one point at a time.
 //! Each parser fills one [`Points`] an activity; `draft` turns it into the immutable recording.
 
-use super::field::Field;
+use super::field::{Field, PerField};
 use super::refusal::FileRefusal;
 use super::samples::{MAX_DURATION_S, MAX_SAMPLES, Recording, RecordingRefusal};
 
-/// One point's values, indexed by [`Field::index`].
-pub(super) type Values = [Option<f64>; Field::COUNT];
+/// One point's values.
+pub(super) type Values = PerField<Option<f64>>;
 
 /// How many more samples one file may hold, all its activities together.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Budget {
 #[derive(Debug, Default)]
 pub(super) struct Points {
     times_ms: Vec<i64>,
-    columns: [Vec<Option<f64>>; Field::COUNT],
+    columns: PerField<Vec<Option<f64>>>,
     /// Indices whose point begins a new segment: the time since the point before is a pause.
     breaks: Vec<usize>,
 }
@@ -86,11 +86,12 @@ impl Points {
         if self.times_ms.is_sorted() {
             return;
         }
-        let mut order: Vec<usize> = (0..self.times_ms.len()).collect();
-        order.sort_by_key(|index| self.times_ms[*index]);
-        self.times_ms = order.iter().map(|index| self.times_ms[*index]).collect();
-        for column in &mut self.columns {
-            *column = order.iter().map(|index| column[*index]).collect();
+        let mut order: Vec<(i64, usize)> = self.times_ms.iter().copied().zip(0..).collect();
+        order.sort_unstable();
+        self.times_ms = order.iter().map(|(time_ms, _)| *time_ms).collect();
+        for column in self.columns.iter_mut() {
+            // A column that were too short stays so, and the recording refuses it.
+            *column = order.iter().filter_map(|(_, index)| column.get(*index).copied()).collect();
         }
     }
 }
@@ -101,7 +102,7 @@ mod tests {
 
     fn heart_rate(bpm: f64) -> Values {
         let mut values = Values::default();
-        values[Field::HeartRateBpm.index()] = Some(bpm);
+        values[Field::HeartRateBpm] = Some(bpm);
         values
     }
 

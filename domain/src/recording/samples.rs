@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use super::field::Field;
+use super::field::{Field, PerField};
 
 /// No recording has more samples than this: 55 hours at one a second.
 pub const MAX_SAMPLES: usize = 200_000;
@@ -21,7 +21,7 @@ const STEPS_PER_SECOND: f64 = 1_000.0;
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Recording {
     elapsed_s: Vec<f64>,
-    columns: [Option<Vec<Option<f64>>>; Field::COUNT],
+    columns: PerField<Option<Vec<Option<f64>>>>,
 }
 
 /// Why columns do not make a recording.
@@ -50,7 +50,7 @@ impl Recording {
         if expected > MAX_SAMPLES {
             return Err(RecordingRefusal::TooManySamples { got: expected });
         }
-        let mut recording = Self { elapsed_s: quantise_times(elapsed_s)?, columns: Default::default() };
+        let mut recording = Self { elapsed_s: quantise_times(elapsed_s)?, columns: PerField::default() };
         for (field, mut values) in columns {
             if values.len() != expected {
                 return Err(RecordingRefusal::UnequalColumns { field, got: values.len(), expected });
@@ -58,7 +58,7 @@ impl Recording {
             for value in &mut values {
                 *value = value.and_then(|value| field.quantise(value));
             }
-            if recording.columns[field.index()].replace(values).is_some() {
+            if recording.columns[field].replace(values).is_some() {
                 return Err(RecordingRefusal::RepeatedColumn { field });
             }
         }
@@ -84,7 +84,7 @@ impl Recording {
 
     /// The column, if the recording has it.
     pub fn get(&self, field: Field) -> Option<&[Option<f64>]> {
-        self.columns[field.index()].as_deref()
+        self.columns[field].as_deref()
     }
 
     /// The column of this name (`"heart_rate_bpm"`), if there is such a name and the recording has it.
@@ -94,7 +94,7 @@ impl Recording {
 
     /// The columns there are, in the order of [`Field::ALL`].
     pub fn fields(&self) -> impl Iterator<Item = Field> + '_ {
-        Field::ALL.into_iter().filter(|field| self.columns[field.index()].is_some())
+        Field::ALL.into_iter().filter(|field| self.columns[*field].is_some())
     }
 
     /// The value of one column at one sample.
@@ -114,7 +114,7 @@ impl Recording {
         for distance in &mut distances_m {
             *distance = distance.and_then(|metres| Field::DistanceM.quantise(metres));
         }
-        self.columns[Field::DistanceM.index()] = Some(distances_m);
+        self.columns[Field::DistanceM] = Some(distances_m);
         self.drop_empty_columns();
         self
     }
@@ -123,11 +123,12 @@ impl Recording {
     pub(crate) fn part(mut self, samples: Range<usize>) -> Self {
         let samples = samples.start.min(self.len())..samples.end.min(self.len());
         let begins_s = self.elapsed_s.get(samples.start).copied().unwrap_or_default();
-        self.elapsed_s = self.elapsed_s[samples.clone()].iter().map(|at| quantise_time(at - begins_s)).collect();
+        let elapsed_s = self.elapsed_s.get(samples.clone()).unwrap_or_default();
+        self.elapsed_s = elapsed_s.iter().map(|at| quantise_time(at - begins_s)).collect();
         for column in self.columns.iter_mut().flatten() {
-            *column = column[samples.clone()].to_vec();
+            *column = column.get(samples.clone()).unwrap_or_default().to_vec();
         }
-        if let Some(distances_m) = &mut self.columns[Field::DistanceM.index()] {
+        if let Some(distances_m) = &mut self.columns[Field::DistanceM] {
             let begins_m = distances_m.iter().flatten().next().copied().unwrap_or_default();
             for distance in distances_m {
                 *distance = distance.and_then(|metres| Field::DistanceM.quantise((metres - begins_m).max(0.0)));
@@ -138,9 +139,9 @@ impl Recording {
     }
 
     fn pair_coordinates(&mut self) {
-        let [Some(latitude), Some(longitude), ..] = &mut self.columns else {
-            self.columns[Field::LatitudeDeg.index()] = None;
-            self.columns[Field::LongitudeDeg.index()] = None;
+        let [Some(latitude), Some(longitude), ..] = &mut self.columns.0 else {
+            self.columns[Field::LatitudeDeg] = None;
+            self.columns[Field::LongitudeDeg] = None;
             return;
         };
         for (latitude, longitude) in latitude.iter_mut().zip(longitude) {
@@ -152,7 +153,7 @@ impl Recording {
     }
 
     fn drop_empty_columns(&mut self) {
-        for column in &mut self.columns {
+        for column in self.columns.iter_mut() {
             if column.as_ref().is_some_and(|values| values.iter().all(Option::is_none)) {
                 *column = None;
             }

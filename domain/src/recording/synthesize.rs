@@ -134,31 +134,29 @@ fn record(style: &Style, noise: &mut Noise, seconds: u32) -> Recording {
 fn laps(recording: &Recording, lap_m: f64, duration_s: f64) -> Vec<Lap> {
     let elapsed_s = recording.elapsed_s();
     let distance = |index: usize| recording.value(Field::DistanceM, index).unwrap_or_default();
-    let mut starts = vec![0];
-    for index in 1..elapsed_s.len() {
+    let mut starts = vec![(0, 0.0)];
+    for (index, at_s) in elapsed_s.iter().enumerate().skip(1) {
         if distance(index) >= lap_m * starts.len() as f64 {
-            starts.push(index);
+            starts.push((index, *at_s));
         }
     }
     let last = elapsed_s.len().saturating_sub(1);
-    starts.dedup();
-    starts.retain(|start| *start < last);
-    let lap = |(number, start): (usize, &usize)| {
-        let end = starts.get(number + 1).copied().unwrap_or(last);
-        let until_s = if end == last { duration_s } else { elapsed_s[end] };
+    starts.retain(|(start, _)| *start < last);
+    let lap = |(number, (start, from_s)): (usize, &(usize, f64))| {
+        let (end, until_s) = starts.get(number + 1).copied().unwrap_or((last, duration_s));
         let values = |field: Field| (*start..end).filter_map(move |index| recording.value(field, index));
         let mean = |field: Field| (values(field).sum::<f64>() / values(field).count() as f64).round();
         let power = values(Field::PowerW).reduce(f64::max);
         Lap {
-            started_elapsed_s: elapsed_s[*start],
-            duration_s: until_s - elapsed_s[*start],
+            started_elapsed_s: *from_s,
+            duration_s: until_s - from_s,
             distance_m: recording.get(Field::DistanceM).map(|_| rounded(distance(end) - distance(*start), 100.0)),
             average_heart_rate_bpm: Some(mean(Field::HeartRateBpm)),
             max_heart_rate_bpm: values(Field::HeartRateBpm).reduce(f64::max),
             average_power_w: power.map(|_| mean(Field::PowerW)),
             max_power_w: power,
             // About 10 kcal a minute, at least one, so that a lap never says "not measured".
-            energy_kcal: Some(((until_s - elapsed_s[*start]) / 6.0).ceil().max(1.0)),
+            energy_kcal: Some(((until_s - from_s) / 6.0).ceil().max(1.0)),
         }
     };
     starts.iter().enumerate().map(lap).collect()

@@ -96,7 +96,7 @@ impl TcxReader {
             if name == "Time" && walk.inside(&["Trackpoint"]) {
                 point.time_ms = Some(time(walk, "Time", text)?);
             } else if let Some(field) = sensor(walk, name) {
-                point.values[field.index()] = number(text);
+                point.values[field] = number(text);
             }
         } else if let Some(lap) = &mut self.lap {
             if name == "Lap" {

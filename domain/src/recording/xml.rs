@@ -51,7 +51,7 @@ impl<'a> Walk<'a> {
     /// Whether the innermost open elements are these, outermost first.
     pub(super) fn inside(&self, names: &[&str]) -> bool {
         self.path.len() >= names.len()
-            && self.path[self.path.len() - names.len()..].iter().zip(names).all(|(open, name)| open == name)
+            && self.path.iter().rev().zip(names.iter().rev()).all(|(open, name)| open == name)
     }
 
     /// Whether an element of this name is open at any depth.
@@ -192,9 +192,8 @@ pub(super) fn instant_ms(text: &str) -> Option<i64> {
     })
 }
 
-#[expect(clippy::naive_bytecount, reason = "it runs once, for a refusal")]
 fn line_of(bytes: &[u8], at: usize) -> usize {
-    1 + bytes[..at.min(bytes.len())].iter().filter(|byte| **byte == b'\n').count()
+    1 + bytes.iter().take(at).filter(|byte| **byte == b'\n').count()
 }
 
 fn cut(text: &str) -> String {

@@ -20,7 +20,10 @@ pub(crate) async fn write_all_but_the_poison<P: Projection>(
             Err(error @ Failure::Database(_)) => return Err(error),
             Err(_) => match some {
                 [one] => parked.extend(write_up_to_the_poison::<P>(transaction, build, one).await?),
-                many => untried.extend([&many[many.len() / 2..], &many[..many.len() / 2]]),
+                many => {
+                    let (first, second) = many.split_at(many.len() / 2);
+                    untried.extend([second, first]);
+                }
             },
         }
     }
@@ -40,7 +43,7 @@ async fn write_up_to_the_poison<P: Projection>(
             Err(poison) => {
                 log(event, &poison, build);
                 let mut parked: Vec<Parked> =
-                    events[index..].iter().map(|event| Parked { event: (*event).clone(), error: None }).collect();
+                    events.iter().skip(index).map(|event| Parked { event: (*event).clone(), error: None }).collect();
                 if let Some(first) = parked.first_mut() {
                     first.error = Some(poison.cause());
                 }

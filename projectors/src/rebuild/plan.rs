@@ -276,14 +276,17 @@ pub fn text(plan: &Plan) -> String {
 
 /// Bytes as people say them.
 pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
-    let mut amount = bytes as f64;
-    let mut unit = 0;
-    while amount >= 1_000.0 && unit + 1 < UNITS.len() {
-        amount /= 1_000.0;
-        unit += 1;
+    if bytes < 1_000 {
+        return format!("{bytes} B");
     }
-    if unit == 0 { format!("{bytes} B") } else { format!("{amount:.1} {}", UNITS[unit]) }
+    let (mut amount, mut unit) = (bytes as f64 / 1_000.0, "kB");
+    for larger in ["MB", "GB", "TB"] {
+        if amount < 1_000.0 {
+            break;
+        }
+        (amount, unit) = (amount / 1_000.0, larger);
+    }
+    format!("{amount:.1} {unit}")
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "an estimate, far below the limits of i64")]

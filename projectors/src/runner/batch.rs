@@ -107,16 +107,16 @@ impl Batch {
 
     /// The events of each owner, in order; owners in order of their first event.
     pub fn by_owner(&self) -> Vec<Vec<&StoredEvent>> {
-        let mut places: HashMap<Uuid, usize> = HashMap::new();
-        let mut groups: Vec<Vec<&StoredEvent>> = Vec::new();
+        let mut owners: Vec<Uuid> = Vec::new();
+        let mut groups: HashMap<Uuid, Vec<&StoredEvent>> = HashMap::new();
         for event in &self.events {
-            let place = *places.entry(event.owner_id).or_insert_with(|| {
-                groups.push(Vec::new());
-                groups.len() - 1
-            });
-            groups[place].push(event);
+            let group = groups.entry(event.owner_id).or_default();
+            if group.is_empty() {
+                owners.push(event.owner_id);
+            }
+            group.push(event);
         }
-        groups
+        owners.iter().filter_map(|owner| groups.remove(owner)).collect()
     }
 
     /// Whose rows the batch may change; `None` where they are too many to name.

@@ -1,6 +1,12 @@
 //! The projectors against a real Postgres and a real Kafka.
 //! Run through `deploy/fittrack test`, which starts both and says where they are.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 mod any_delivery;
 #[path = "../../../domain/tests/support/corpus.rs"]
 mod corpus;

@@ -107,8 +107,8 @@ impl Stamps {
         self.counter(index_of(tag)).fetch_add(1, Ordering::SeqCst);
     }
 
+    #[expect(clippy::indexing_slicing, reason = "there is a counter for every u16")]
     fn counter(&self, index: u16) -> &AtomicU64 {
-        // There is a counter for every u16.
         &self.counters[usize::from(index)]
     }
 }

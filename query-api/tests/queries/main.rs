@@ -1,6 +1,12 @@
 //! The query API over a real Postgres: databases of its own for each test, the real routes, tokens signed by a key of the test.
 //! Rows are put in as projectors would leave them; queries run as the role `fittrack_query`.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 mod allowances;
 mod caching;
 mod changes;

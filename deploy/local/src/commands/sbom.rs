@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use fittrack_local::error::WhileDoing;
 use fittrack_local::{Error, Result, sbom};
+use serde_json::Value;
 
 use crate::building::repository;
 use crate::cli::Sbom;
@@ -19,7 +20,7 @@ pub fn run(arguments: &Sbom) -> Result<ExitCode> {
         let path = folder.join(format!("{program}.cdx.json"));
         let text = serde_json::to_string_pretty(&bill).while_doing(|| format!("write {}", path.display()))?;
         fs::write(&path, text + "\n").while_doing(|| format!("write {}", path.display()))?;
-        let packages = bill["components"].as_array().map_or(0, Vec::len);
+        let packages = bill.get("components").and_then(Value::as_array).map_or(0, Vec::len);
         say!("{}: {packages} packages ({})", path.display(), graph.platform());
     }
     Ok(ExitCode::SUCCESS)

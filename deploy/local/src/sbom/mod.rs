@@ -13,6 +13,7 @@ pub const PROGRAMS: [&str; 3] = ["command-api", "projectors", "query-api"];
 const FORMAT: &str = "1.5";
 
 /// The bill of a program of the workspace; nothing where there is no such program.
+#[expect(clippy::indexing_slicing, reason = "a component is an object, which takes any key")]
 pub fn of_program(graph: &Graph, program: &str) -> Option<Value> {
     let root = graph.package_named(program)?;
     let parts = graph.built_from(root);
@@ -42,6 +43,7 @@ pub fn of_program(graph: &Graph, program: &str) -> Option<Value> {
 }
 
 /// A package as a component. What only runs while building is no part of the program, and is said to be `excluded`.
+#[expect(clippy::indexing_slicing, reason = "a component is an object, which takes any key")]
 fn component(package: &Package, is_only_for_building: bool) -> Value {
     let mut component = json!({
         "type": "library",

@@ -95,7 +95,7 @@ impl Stack {
     /// What a process has written since its log had this many bytes.
     pub(super) fn logged_since(&self, name: &str, offset: u64) -> String {
         let log = fs::read(self.log_path(name)).unwrap_or_default();
-        let offset = usize::try_from(offset).unwrap_or(0).min(log.len());
-        String::from_utf8_lossy(&log[offset..]).into_owned()
+        let offset = usize::try_from(offset).unwrap_or(0);
+        String::from_utf8_lossy(log.get(offset..).unwrap_or_default()).into_owned()
     }
 }

@@ -74,11 +74,11 @@ fn still_occupied(log: &str) -> bool {
 
 /// The end of a log, indented for an error message.
 fn last_lines(log: &str) -> String {
-    let lines: Vec<&str> = log.lines().collect();
+    let mut lines: Vec<&str> = log.lines().collect();
     if lines.is_empty() {
         return "nothing".to_owned();
     }
-    format!("\n    {}", lines[lines.len().saturating_sub(15)..].join("\n    "))
+    format!("\n    {}", lines.split_off(lines.len().saturating_sub(15)).join("\n    "))
 }
 
 async fn any_broker_ready(state: &State) -> bool {

@@ -23,7 +23,9 @@ impl Stack {
         let state = self.state()?;
         // All services are asked at once; only then is each waited for.
         for name in names.iter().filter(|name| !matches!(name.as_str(), POSTGRES | KAFKA)) {
-            ask_to_stop(&state.processes[name], Signal::TERM);
+            if let Some(process) = state.processes.get(name) {
+                ask_to_stop(process, Signal::TERM);
+            }
         }
         for name in names {
             self.stop_process(&name).await?;

@@ -78,10 +78,10 @@ impl Buckets {
         Taken::Allowed { remaining: (capacity - used) / pace.interval.max(1), full_in: Duration::from_nanos(used) }
     }
 
+    #[expect(clippy::indexing_slicing, reason = "there is a shard for every index below SHARDS")]
     fn shard(&self, key: &Key) -> &Mutex<HashMap<Key, u64>> {
         #[expect(clippy::cast_possible_truncation, reason = "the lowest bits of the hash choose the shard")]
         let index = self.hasher.hash_one(key) as usize % SHARDS;
-        // There is one for every index below SHARDS.
         &self.shards[index]
     }
 

@@ -94,13 +94,16 @@ impl Collector {
     fn deal_out(&mut self) -> Result<(), FileRefusal> {
         let starts: Vec<Option<i64>> = self.sessions.iter().map(|session| session.draft.started_at_ms).collect();
         let owner = |at_ms: Option<i64>| starts.partition_point(|start| *start <= at_ms).saturating_sub(1);
+        let ownerless = || FileRefusal::NoActivity { reason: "it has no session for what it recorded".to_owned() };
         // The samples were counted when they were met.
         let mut counted = Budget::new();
         for (at_ms, values) in std::mem::take(&mut self.records) {
-            self.sessions[owner(Some(at_ms))].draft.points.push(at_ms, values, &mut counted)?;
+            let session = self.sessions.get_mut(owner(Some(at_ms))).ok_or_else(ownerless)?;
+            session.draft.points.push(at_ms, values, &mut counted)?;
         }
         for lap in std::mem::take(&mut self.laps) {
-            self.sessions[owner(lap.started_at_ms)].draft.laps.push(lap);
+            let session = self.sessions.get_mut(owner(lap.started_at_ms)).ok_or_else(ownerless)?;
+            session.draft.laps.push(lap);
         }
         Ok(())
     }
@@ -158,13 +161,11 @@ fn record_values(message: &Message) -> Values {
             }
             _ => continue,
         };
-        values[column.index()] = Some(value);
+        values[column] = Some(value);
     }
-    let [altitude, speed, cadence] =
-        [Field::AltitudeM, Field::SpeedMps, Field::CadenceRpm].map(|field| values[field.index()]);
-    values[Field::AltitudeM.index()] = altitude.or(coarse_altitude);
-    values[Field::SpeedMps.index()] = speed.or(coarse_speed);
-    values[Field::CadenceRpm.index()] = cadence.map(|whole| whole + cadence_fraction);
+    values[Field::AltitudeM] = values[Field::AltitudeM].or(coarse_altitude);
+    values[Field::SpeedMps] = values[Field::SpeedMps].or(coarse_speed);
+    values[Field::CadenceRpm] = values[Field::CadenceRpm].map(|whole| whole + cadence_fraction);
     values
 }
 

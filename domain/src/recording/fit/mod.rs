@@ -83,18 +83,18 @@ impl<'a> Sequence<'a> {
     /// The sequence that begins here, if it is whole.
     fn at(bytes: &'a [u8], at: usize) -> Result<Self, FileRefusal> {
         let wrong = |reason: &str| FileRefusal::WrongFormat { format: Format::Fit, reason: reason.to_owned() };
-        let rest = &bytes[at..];
-        let header_bytes = usize::from(rest[0]);
+        let rest = bytes.get(at..).unwrap_or_default();
+        let header_bytes = rest.first().copied().map_or(0, usize::from);
         if header_bytes != 12 && header_bytes != 14 {
             return Err(wrong("its header is neither 12 nor 14 bytes long"));
         }
         let Some(header) = rest.get(..header_bytes) else {
             return Err(FileRefusal::Truncated { at: bytes.len(), expected: at + header_bytes });
         };
-        if header[8..12] != *b".FIT" {
+        let Some([_, _, _, _, data_bytes @ .., b'.', b'F', b'I', b'T']) = header.first_chunk::<12>() else {
             return Err(wrong("its header does not say .FIT"));
-        }
-        let data_bytes = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
+        };
+        let data_bytes = u32::from_le_bytes(*data_bytes) as usize;
         if data_bytes == 0 {
             let reason = "its header announces no data: the device did not finish writing it".to_owned();
             return Err(FileRefusal::MalformedFit { at: at + 4, reason });
@@ -143,6 +143,10 @@ enum Stop {
     Decoder(DecoderError<Infallible>),
 }
 
+#[expect(
+    clippy::indexing_slicing,
+    reason = "local message numbers are masked to four bits, and there are sixteen places"
+)]
 fn collect_all(
     decoder: &mut Decoder,
     rest: &mut &[u8],

@@ -16,7 +16,8 @@ const SEMICIRCLES_PER_DEGREE: f64 = 2_147_483_648.0 / 180.0;
 
 pub(super) fn write(activity: &Activity) -> Result<Vec<u8>, WriteRefusal> {
     let mut messages = vec![file_id(activity)];
-    messages.extend((0..activity.recording.len()).map(|index| record(activity, index)));
+    let elapsed_s = activity.recording.elapsed_s().iter().enumerate();
+    messages.extend(elapsed_s.map(|(index, elapsed_s)| record(activity, index, *elapsed_s)));
     messages.extend(activity.laps.iter().map(|lap| lap_message(activity, lap)));
     messages.push(session(activity));
     messages.push(closing(activity));
@@ -39,11 +40,11 @@ fn file_id(activity: &Activity) -> Message {
     id.into()
 }
 
-fn record(activity: &Activity, index: usize) -> Message {
+fn record(activity: &Activity, index: usize, elapsed_s: f64) -> Message {
     let recording = &activity.recording;
     let value = |field: Field| recording.value(field, index);
     let mut record = mesgdef::Record::new();
-    record.timestamp = at(activity, recording.elapsed_s()[index]);
+    record.timestamp = at(activity, elapsed_s);
     if let Some((latitude, longitude)) = recording.position(index) {
         record.position_lat = int32(latitude * SEMICIRCLES_PER_DEGREE);
         record.position_long = int32(longitude * SEMICIRCLES_PER_DEGREE);
@@ -163,7 +164,8 @@ impl Write for Memory {
         if end > self.bytes.len() {
             self.bytes.resize(end, 0);
         }
-        self.bytes[self.at..end].copy_from_slice(data);
+        let place = self.bytes.get_mut(self.at..end).ok_or(embedded_io::ErrorKind::InvalidInput)?;
+        place.copy_from_slice(data);
         self.at = end;
         Ok(data.len())
     }

@@ -77,11 +77,13 @@ fn write_lap(out: &mut String, activity: &Activity, lap: &Lap, samples: std::ops
         out.push_str("<Track>\n");
         let elapsed_s = activity.recording.elapsed_s();
         let is_paused = activity.moving_s < activity.duration_s;
-        for index in samples.clone() {
-            if is_paused && index > samples.start && elapsed_s[index] - elapsed_s[index - 1] > PAUSE_S {
+        let mut before_s = None;
+        for (index, &elapsed_s) in elapsed_s.iter().enumerate().take(samples.end).skip(samples.start) {
+            if is_paused && before_s.is_some_and(|before| elapsed_s - before > PAUSE_S) {
                 out.push_str("</Track>\n<Track>\n");
             }
-            write_point(out, activity, index);
+            before_s = Some(elapsed_s);
+            write_point(out, activity, index, elapsed_s);
         }
         out.push_str("</Track>\n");
     }
@@ -94,10 +96,10 @@ fn write_lap(out: &mut String, activity: &Activity, lap: &Lap, samples: std::ops
     out.push_str("</Lap>\n");
 }
 
-fn write_point(out: &mut String, activity: &Activity, index: usize) {
+fn write_point(out: &mut String, activity: &Activity, index: usize, elapsed_s: f64) {
     let value = |field| activity.recording.value(field, index);
     out.push_str("<Trackpoint>");
-    element(out, "Time", Some(instant(activity.started_at, activity.recording.elapsed_s()[index])));
+    element(out, "Time", Some(instant(activity.started_at, elapsed_s)));
     if let Some((latitude, longitude)) = activity.recording.position(index) {
         push(
             out,

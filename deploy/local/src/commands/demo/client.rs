@@ -72,7 +72,7 @@ impl Client {
 
     pub async fn log_in(&mut self, email: &str, password: &str) -> Result<()> {
         let session = self.post("/v1/account/sessions", &json!({ "email": email, "password": password })).await?;
-        let token = session["access_token"].as_str();
+        let token = session.get("access_token").and_then(Value::as_str);
         self.access_token = Some(token.ok_or_else(|| Error::failed("the session has no access token"))?.to_owned());
         Ok(())
     }
@@ -143,6 +143,7 @@ async fn read<T: DeserializeOwned>(path: &str, response: Response) -> Result<T> 
 async fn refusal(path: &str, response: Response) -> Error {
     let status = response.status();
     let problem: Value = response.json().await.unwrap_or_default();
-    let detail = problem["detail"].as_str().or(problem["title"].as_str()).unwrap_or("no reason given");
+    let text = |key| problem.get(key).and_then(Value::as_str);
+    let detail = text("detail").or_else(|| text("title")).unwrap_or("no reason given");
     Error::failed(format!("{path} answered {status}: {detail}"))
 }

@@ -121,6 +121,8 @@ enum Attempt {
     Done(Receipt),
     /// The stream was at another version than the one decided on.
     Stale,
+    /// By what is remembered there is nothing to do; nothing will say whether that is still so but the stream.
+    Unsure,
 }
 
 impl Dispatcher {
@@ -172,13 +174,14 @@ impl Dispatcher {
                 Some(cached) => cached,
                 None => Arc::new(self.store.load::<A>(request.stream_id).await.map_err(unavailable)?),
             };
-            match self.attempt(request, &loaded).await {
+            match self.attempt(request, &loaded, is_fresh).await {
                 Ok(Attempt::Done(receipt)) => return Ok(receipt),
                 Ok(Attempt::Stale) => {
                     counter!("fittrack_command_conflicts_total", "aggregate" => A::TYPE).increment(1);
                     self.store.forget::<A>(request.stream_id);
                     tokio::time::sleep(Duration::from_micros(rand::random_range(100..2_000))).await;
                 }
+                Ok(Attempt::Unsure) => self.store.forget::<A>(request.stream_id),
                 // What memory refuses, the store itself may allow: another replica may have gone on.
                 Err(DispatchError::Refused(_) | DispatchError::VersionMismatch { .. }) if !is_fresh => {
                     self.store.forget::<A>(request.stream_id);
@@ -197,11 +200,15 @@ impl Dispatcher {
         &self,
         request: &Request<A>,
         loaded: &Loaded<A>,
+        is_fresh: bool,
     ) -> Result<Attempt, DispatchError<A::Error>> {
         if !holds(request.precondition, loaded.version) {
             return Err(DispatchError::VersionMismatch { current: loaded.version });
         }
         let events = loaded.state.decide(&request.command, &request.context).map_err(DispatchError::Refused)?;
+        if events.is_empty() && !is_fresh {
+            return Ok(Attempt::Unsure);
+        }
         if events.is_empty() {
             return self.unchanged(request, loaded.version).await.map(Attempt::Done);
         }

@@ -101,9 +101,10 @@ pub enum Created {
 
 /// One at a time for each athlete: a statement counts what was there when it began, so it must begin after the one before. Whoever
 /// closes an account or ends its keys takes the same lock.
-const TAKE_TURN: &str = "
-    SELECT NOT EXISTS (SELECT FROM sessions WHERE session_id = $2 AND ended_at IS NOT NULL)
-    FROM accounts WHERE athlete_id = $1 AND status = 'active' FOR NO KEY UPDATE";
+const TAKE_TURN: &str = "SELECT true FROM accounts WHERE athlete_id = $1 AND status = 'active' FOR NO KEY UPDATE";
+
+/// Asked under the lock: a session that ended while it was waited for has ended.
+const HAS_ENDED: &str = "SELECT EXISTS (SELECT FROM sessions WHERE session_id = $1 AND ended_at IS NOT NULL)";
 
 const CREATE: &str = "
     INSERT INTO api_keys (key_id, athlete_id, key_hash, name, scopes, expires_at)
@@ -164,9 +165,10 @@ impl ApiKeys {
         scopes.dedup();
         let scopes: Vec<&str> = scopes.into_iter().map(Scope::as_str).collect();
         let mut transaction = self.pool.begin().await?;
-        let is_signed_in: Option<bool> =
-            sqlx::query_scalar(TAKE_TURN).bind(athlete_id).bind(session_id).fetch_optional(&mut *transaction).await?;
-        if is_signed_in != Some(true) {
+        let is_active: Option<bool> =
+            sqlx::query_scalar(TAKE_TURN).bind(athlete_id).fetch_optional(&mut *transaction).await?;
+        let has_ended: bool = sqlx::query_scalar(HAS_ENDED).bind(session_id).fetch_one(&mut *transaction).await?;
+        if is_active.is_none() || has_ended {
             return Ok(Created::SignedOut);
         }
         let created: Option<ApiKey> = sqlx::query_as(CREATE)

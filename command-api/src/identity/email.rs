@@ -2,7 +2,7 @@
 use fittrack_domain::values::ValueError;
 
 /// The longest address there can be (RFC 5321).
-const MAX_BYTES: usize = 254;
+pub const MAX_BYTES: usize = 254;
 
 /// An address, as its owner writes it. Compared without regard to case by the database.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use sqlx::PgPool;
 use super::{
     AccountError,
     accounts::{self, Account},
-    audit::{self, AuditEvent, Entry, MAX_USER_AGENT, Origin, printable},
-    email::Email,
+    audit::{self, AuditEvent, Entry, Origin, printable},
+    email::{self, Email},
     passwords::{Passwords, Turn, Verdict},
     sessions::{Pair, Sessions},
     throttle::{Subject, Throttle, Try},
@@ -38,7 +38,7 @@ impl SignIn {
     ) -> Result<Option<Pair>, AccountError> {
         // First of all: who cannot be served costs the database nothing, and whoever has to write there feels nothing of it.
         let turn = self.passwords.turn().await?;
-        let subject = Subject::sign_in(&printable(&email, MAX_USER_AGENT), origin);
+        let subject = Subject::sign_in(&printable(&email, email::MAX_BYTES), origin);
         let tried = self.throttle.begin(subject, origin).await??;
         let account = match Email::parse(email) {
             Ok(email) => accounts::by_email(&self.pool, &email).await,

@@ -10,8 +10,8 @@ use uuid::Uuid;
 const AT_ONCE: usize = 16;
 /// How many of them are one athlete's.
 const OF_AN_ATHLETE: usize = 2;
-/// How long one more of theirs waits.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long one more of theirs waits: half of what a command may take, which has begun by then.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The turns. Clones share them.
 #[derive(Debug, Clone)]

@@ -157,6 +157,22 @@ async fn a_key_that_changed_nothing_is_answered_the_same_and_changes_nothing_lat
     }
 }
 
+/// What one replica remembers another may have gone on from: where nothing is to be stored, no version is checked by storing it.
+#[tokio::test]
+async fn what_changes_nothing_by_memory_is_judged_by_the_stream() {
+    let world = World::new().await;
+    let (other, _) = world.replica().await;
+    let ann = world.athlete("ann").await;
+    let says = async |client: &Client, bio: &str| {
+        let patch = json!({"bio": bio});
+        client.patch("/v1/me/profile").header("idempotency-key", &Uuid::now_v7().to_string()).merge_patch(&patch).await
+    };
+    assert_eq!(says(&ann, "runs").await.body["version"], 2);
+    assert_eq!(says(&ann.at(&other), "rides").await.body["version"], 3);
+    assert_eq!(says(&ann, "runs").await.body["version"], 4);
+    assert_eq!(world.last_payload(ann.athlete_id).await["profile"]["bio"], "runs");
+}
+
 #[tokio::test]
 async fn another_athlete_s_key_is_another_key() {
     let world = World::new().await;

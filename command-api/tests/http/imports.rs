@@ -323,7 +323,14 @@ async fn many_copies_of_a_file_make_one_workout() {
     let world = World::new().await;
     let ann = world.athlete("ann").await;
     let fit = file(&ride(), Format::Fit);
-    let answers = join_all((0..12).map(|_| ann.imports(FIT, fit.clone()))).await;
+    // On a machine with much else to do the last may have to ask for their turn again.
+    let imports = async || loop {
+        let answer = ann.imports(FIT, fit.clone()).await;
+        if answer.status != 429 {
+            return answer;
+        }
+    };
+    let answers = join_all((0..12).map(|_| imports())).await;
     let outcomes: Vec<(Uuid, &str)> = answers.iter().map(only).collect();
     assert!(outcomes.iter().all(|(id, _)| *id == outcomes[0].0), "{outcomes:?}");
     assert_eq!(outcomes.iter().filter(|(_, status)| *status == "stored").count(), 1, "{outcomes:?}");

@@ -190,6 +190,8 @@ impl<A: Application> Connection<A> {
         let mut draining = false;
         loop {
             tokio::select! {
+                // What has arrived is read before anybody is found slow.
+                biased;
                 ended = connection.as_mut() => {
                     if let Err(error) = ended {
                         tracing::debug!(%error, "connection ended");

@@ -104,7 +104,7 @@ async fn one_athletes_waits_leave_room_for_those_of_others() {
 #[tokio::test]
 async fn while_a_projector_stands_still_no_more_wait_than_there_is_room_for() {
     let stage = Stage::new().await;
-    let waits = Arc::new(Waits::new(50, Duration::from_secs(1)));
+    let waits = Arc::new(Waits::new(50, Duration::from_secs(5)));
     // Twice: whoever has waited leaves the place to others.
     for _ in 0..2 {
         let waited = waiting(&stage, &waits, (0..300).map(|_| Uuid::now_v7())).join_all().await;

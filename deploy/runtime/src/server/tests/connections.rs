@@ -170,7 +170,7 @@ async fn a_silent_one_is_closed(server: &Running) {
 
 #[tokio::test]
 async fn a_connection_that_says_nothing_is_closed_before_one_that_has_been_used() {
-    let limits = ServerLimits { first_byte: Duration::from_millis(100), ..ServerLimits::default() };
+    let limits = ServerLimits { first_byte: Duration::from_secs(1), ..ServerLimits::default() };
     let server = Running::start(public_layers(router()), limits).await;
     let mut used = server.connect().await;
     let ask = b"GET /hello HTTP/1.1\r\nhost: x\r\n\r\n";
@@ -191,7 +191,7 @@ async fn who_asks_further_while_an_answer_is_on_its_way_is_not_slow() {
         let mut pieces = pieces.lock().unwrap().take().unwrap();
         Body::from_stream(stream::poll_fn(move |cx| pieces.poll_recv(cx)).map(Ok::<&str, Infallible>))
     });
-    let short = Duration::from_millis(100);
+    let short = Duration::from_millis(500);
     let limits = ServerLimits { first_byte: 2 * short, header_read: short, ..ServerLimits::default() };
     let server = Running::start(public_layers(router().route("/long", long)), limits).await;
     let mut stream = server.connect().await;

@@ -8,8 +8,8 @@ use argon2::{
 };
 use fittrack_domain::values::ValueError;
 use tokio::{
+    runtime::{Builder, Handle, Runtime},
     sync::{OwnedSemaphorePermit, Semaphore},
-    task,
     time::timeout,
 };
 
@@ -17,6 +17,8 @@ use super::AccountError;
 
 mod common;
 
+/// How long an idle thread is kept.
+const KEPT: Duration = Duration::from_secs(3600);
 /// How long a request waits for its turn.
 const PATIENCE: Duration = Duration::from_millis(500);
 const MIN_CHARACTERS: usize = 8;
@@ -83,22 +85,48 @@ pub enum Verdict {
 #[derive(Clone)]
 pub struct Passwords {
     turns: Arc<Semaphore>,
+    threads: Arc<Threads>,
     /// A hash of nobody's password, so that an unknown address costs what a wrong password costs.
     nobody: Arc<str>,
 }
 
+/// The threads passwords are hashed on, as many as may be hashed at once and always the same: what a thread has freed stays its own
+/// for a while, and 19 MiB on each of the hundreds that tokio may use for blocking work would be gigabytes.
+struct Threads(Option<Runtime>);
+
+impl Threads {
+    fn new(at_once: usize) -> Result<Self, AccountError> {
+        let mut threads = Builder::new_current_thread();
+        threads.max_blocking_threads(at_once).thread_keep_alive(KEPT).thread_name("passwords");
+        let unmade = |error| AccountError::Internal(format!("there are no threads to hash on: {error}"));
+        threads.build().map(|runtime| Self(Some(runtime))).map_err(unmade)
+    }
+
+    fn handle(&self) -> Option<&Handle> {
+        self.0.as_ref().map(Runtime::handle)
+    }
+}
+
+/// A runtime may not be waited for within another.
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.0.take().into_iter().for_each(Runtime::shutdown_background);
+    }
+}
+
 /// The right to hash one password after the other; while it is held, one fewer others may.
-#[derive(Debug)]
 pub struct Turn {
     permit: Arc<OwnedSemaphorePermit>,
+    threads: Arc<Threads>,
     nobody: Arc<str>,
 }
 
 impl Passwords {
     /// At most `at_once` (at least one) are hashed at the same time.
     pub fn new(at_once: usize) -> Result<Self, AccountError> {
-        let nobody = hash(uuid::Uuid::new_v4().as_bytes())?;
-        Ok(Self { turns: Arc::new(Semaphore::new(at_once.max(1))), nobody: nobody.into() })
+        let nobody = hash(uuid::Uuid::new_v4().as_bytes())?.into();
+        let at_once = at_once.max(1);
+        Ok(Self { turns: Arc::new(Semaphore::new(at_once)), threads: Arc::new(Threads::new(at_once)?), nobody })
     }
 
     /// One fewer at once than there are cores.
@@ -109,7 +137,11 @@ impl Passwords {
     /// A turn, within half a second: what is asked for in numbers takes it before it costs anything else.
     pub async fn turn(&self) -> Result<Turn, NoCapacity> {
         match timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(Turn { permit: Arc::new(permit), nobody: Arc::clone(&self.nobody) }),
+            Ok(Ok(permit)) => Ok(Turn {
+                permit: Arc::new(permit),
+                threads: Arc::clone(&self.threads),
+                nobody: Arc::clone(&self.nobody),
+            }),
             Ok(Err(_)) | Err(_) => Err(NoCapacity),
         }
     }
@@ -150,13 +182,15 @@ impl Turn {
         work: impl FnOnce() -> Result<T, AccountError> + Send + 'static,
     ) -> Result<T, AccountError> {
         let permit = Arc::clone(&self.permit);
-        task::spawn_blocking(move || {
+        let ended = || AccountError::Internal("passwords are not hashed any more".to_owned());
+        let hashing = self.threads.handle().ok_or_else(ended)?.spawn_blocking(move || {
             let outcome = work();
             drop(permit);
             outcome
+        });
+        hashing.await.unwrap_or_else(|error| {
+            Err(AccountError::Internal(format!("hashing a password ended abnormally: {error}")))
         })
-        .await
-        .unwrap_or_else(|error| Err(AccountError::Internal(format!("hashing a password ended abnormally: {error}"))))
     }
 }
 
@@ -205,6 +239,19 @@ mod tests {
             assert_eq!(wrong, Verdict::Wrong);
         }
         assert_eq!(passwords.verify("whatever".to_owned(), None).await.unwrap(), Verdict::Wrong);
+    }
+
+    #[tokio::test]
+    async fn all_are_hashed_on_the_same_few_threads() {
+        let passwords = Passwords::new(2).unwrap();
+        let hashed_on = async || {
+            let turn = passwords.turn().await.unwrap();
+            turn.off_the_async_threads(|| Ok(std::thread::current().id())).await.unwrap()
+        };
+        let threads: std::collections::HashSet<_> =
+            futures::future::join_all((0..100).map(|_| hashed_on())).await.into_iter().collect();
+        assert!((1..=2).contains(&threads.len()), "{threads:?}");
+        assert!(!threads.contains(&std::thread::current().id()));
     }
 
     #[tokio::test]

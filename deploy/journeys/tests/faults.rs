@@ -7,6 +7,7 @@
 )]
 
 mod faults {
+    mod crash_points;
     mod hang_ups;
     mod kills;
     mod long;

@@ -10,7 +10,7 @@ use fittrack_domain::values::ValueError;
 use tokio::{
     runtime::{Builder, Handle, Runtime},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
+    time::{Instant, sleep, timeout},
 };
 
 use super::AccountError;
@@ -21,6 +21,9 @@ mod common;
 const KEPT: Duration = Duration::from_secs(3600);
 /// How long a request waits for its turn.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// After its work a thread rests as long as that took, but no longer than this: in a flood of sign-ins hashing takes half a
+/// core where it could have a whole one, and what else the machine does keeps its pace. Whoever comes alone waits for no rest.
+const MAX_REST: Duration = Duration::from_millis(100);
 const MIN_CHARACTERS: usize = 8;
 const MAX_BYTES: usize = 1024;
 
@@ -176,21 +179,26 @@ impl Turn {
         self.off_the_async_threads(move || verify(password.as_bytes(), stored.as_deref(), &nobody)).await
     }
 
-    /// The turn ends no earlier than the work, also where the client has gone.
+    /// The turn ends no earlier than the work, also where the client has gone, and usually a rest later.
     async fn off_the_async_threads<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, AccountError> + Send + 'static,
     ) -> Result<T, AccountError> {
-        let permit = Arc::clone(&self.permit);
+        let (working, resting) = (Arc::clone(&self.permit), Arc::clone(&self.permit));
         let ended = || AccountError::Internal("passwords are not hashed any more".to_owned());
         let hashing = self.threads.handle().ok_or_else(ended)?.spawn_blocking(move || {
+            let started = Instant::now();
             let outcome = work();
-            drop(permit);
-            outcome
+            drop(working);
+            (outcome, started.elapsed())
         });
-        hashing.await.unwrap_or_else(|error| {
-            Err(AccountError::Internal(format!("hashing a password ended abnormally: {error}")))
-        })
+        let abnormal = |error| AccountError::Internal(format!("hashing a password ended abnormally: {error}"));
+        let (outcome, took) = hashing.await.map_err(abnormal)?;
+        tokio::spawn(async move {
+            sleep(took.min(MAX_REST)).await;
+            drop(resting);
+        });
+        outcome
     }
 }
 
@@ -252,6 +260,15 @@ mod tests {
             futures::future::join_all((0..100).map(|_| hashed_on())).await.into_iter().collect();
         assert!((1..=2).contains(&threads.len()), "{threads:?}");
         assert!(!threads.contains(&std::thread::current().id()));
+    }
+
+    #[tokio::test]
+    async fn the_next_turn_comes_after_a_rest() {
+        let passwords = Passwords::new(1).unwrap();
+        assert_eq!(passwords.verify("whatever".to_owned(), None).await.unwrap(), Verdict::Wrong);
+        // On this one thread nothing else can have run since the answer.
+        assert_eq!(passwords.turns.available_permits(), 0);
+        assert!(passwords.turn().await.is_ok(), "the rest ends by itself");
     }
 
     #[tokio::test]

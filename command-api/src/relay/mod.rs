@@ -36,9 +36,10 @@ pub const WORKER: &str = "relay";
 const LEASE_TTL: Duration = Duration::from_secs(10);
 /// How often a partition is looked at without having been named.
 const POLL: Duration = Duration::from_millis(100);
-/// After a round the next one gathers for so long per event the last one published, and no longer than [`MAX_GATHER`]: at
-/// low load nothing waits, and under load Kafka and all who follow it handle many events at a time instead of each alone. To the
-/// broker a piece of a partition costs much and an event in it little, and a round has pieces of all partitions.
+/// After a round the next one gathers for as long as that one took, and for so long per event it published, but no longer than
+/// [`MAX_GATHER`]: at low load nothing waits, and under load, or where the machine is busy with something else, Kafka and all who
+/// follow it handle many events at a time instead of each alone. To the broker a piece of a partition costs much and an event in
+/// it little, and a round has pieces of all partitions.
 const GATHER_PER_EVENT: Duration = Duration::from_micros(200);
 /// The most that gathering may add to the way of an event.
 const MAX_GATHER: Duration = Duration::from_millis(50);
@@ -145,7 +146,7 @@ impl Relay {
                 () = self.wake.rung() => self.wake.take(),
                 _ = poll.tick() => cursors.keys().copied().collect(),
             };
-            let mut found = 0;
+            let (mut found, woken) = (0, Instant::now());
             // One partition after the other may have more than one round's worth; a round serves them all alike.
             while !dirty.is_empty() && !stop.is_cancelled() {
                 dirty.retain(|partition| cursors.contains_key(partition) && keeper.still_held(*partition));
@@ -156,7 +157,7 @@ impl Relay {
                     cursors::write(&self.pool, &mut cursors).await?;
                 }
             }
-            sleep(gather(found)).await;
+            sleep(gather(found, woken.elapsed())).await;
         }
     }
 
@@ -218,8 +219,10 @@ struct Round {
     unfinished: Vec<i32>,
 }
 
-fn gather(events: usize) -> Duration {
-    GATHER_PER_EVENT.saturating_mul(u32::try_from(events).unwrap_or(u32::MAX)).min(MAX_GATHER)
+/// How long the next round gathers after one that took so long for so many events.
+fn gather(events: usize, took: Duration) -> Duration {
+    let for_events = GATHER_PER_EVENT.saturating_mul(u32::try_from(events).unwrap_or(u32::MAX));
+    if events == 0 { Duration::ZERO } else { for_events.max(took).min(MAX_GATHER) }
 }
 
 /// During a long backlog the lease still has to be renewed in time.

@@ -35,6 +35,9 @@ use crate::{
 
 /// From the order to stop to giving up on the batch under way; the process has ten seconds in all.
 const GRACE: Duration = Duration::from_secs(5);
+/// After a delivery a runner rests as long as that took, but no longer than this: at low load nothing waits, and where the machine
+/// is busy what comes meanwhile shares a transaction, a notice and the broker's attention.
+const MAX_REST: Duration = Duration::from_millis(20);
 /// How long giving the leases back may take at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -236,8 +239,10 @@ impl<P: Projection, S: Source> Runner<P, S> {
             let until = self.next_tick.min(self.next_beat);
             let delivered = self.source.next(until, stop).await?;
             if !delivered.is_empty() {
+                let started = Instant::now();
                 self.take(&mut connection, delivered, stop).await?;
                 backoff.reset();
+                sleep(started.elapsed().min(MAX_REST)).await;
             }
         }
         Ok(())

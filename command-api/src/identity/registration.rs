@@ -1,6 +1,8 @@
 //! The saga of a registration, over two databases: a pending account, the athlete's event under the command id the account
 //! names, the account made active. Each step may be repeated, so whoever comes back (the client with its key, the sweeper
 //! without) goes through the same steps and finds those that were done.
+use std::time::Duration;
+
 use fittrack_domain::{
     aggregate::Context,
     athlete::{Athlete, AthleteCommand, AthleteRefusal, RegisterAthlete},
@@ -10,6 +12,7 @@ use fittrack_domain::{
 use fittrack_runtime::{clock, trace};
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
+use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use super::{
@@ -26,6 +29,10 @@ use crate::{
     dispatch::{DispatchError, Dispatcher, Receipt, Request},
     store::{EventStore, append::Place},
 };
+
+/// A registration is answered at a whole number of these after it came. What an account needs that a decoy does not takes a few
+/// milliseconds, and would tell which of the two it was.
+const STEP: Duration = Duration::from_millis(50);
 
 /// Somebody who wants an account.
 #[derive(Debug, Clone)]
@@ -80,12 +87,15 @@ impl Registration {
     /// Makes the account and its athlete, or finishes and answers for what the same request began before. Where the address has an
     /// account, it makes nothing and answers as if it had (see [`super::decoys`]).
     pub async fn register(&self, newcomer: Newcomer) -> Result<Receipt, AccountError> {
+        let started = Instant::now();
         // As at the door: who cannot be served costs the database nothing.
         let turn = self.passwords.turn().await?;
         let subject = Subject::registration(newcomer.email.as_str());
         let origin = newcomer.origin.clone();
         let tried = self.throttle.begin(subject, &origin).await??;
-        match self.try_to_register(newcomer, turn).await {
+        let outcome = self.try_to_register(newcomer, turn).await;
+        sleep(until_the_next_step(started.elapsed())).await;
+        match outcome {
             Ok(Outcome::Registered(receipt)) => Ok(receipt),
             Ok(Outcome::Decoy(receipt)) => {
                 said(self.throttle.failed(tried, &origin).await);
@@ -276,5 +286,25 @@ fn replayed(athlete_id: Uuid, place: Place) -> Receipt {
         position: place.position,
         replayed: true,
         changed: true,
+    }
+}
+
+/// From then until the next whole number of steps.
+fn until_the_next_step(elapsed: Duration) -> Duration {
+    let steps = elapsed.as_millis() / STEP.as_millis() + 1;
+    let next = STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX));
+    next.saturating_sub(elapsed).min(STEP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_come_at_whole_numbers_of_steps() {
+        for (elapsed_ms, wait_ms) in [(0, 50), (1, 49), (17, 33), (49, 1), (50, 50), (51, 49), (1_234, 16)] {
+            let wait = until_the_next_step(Duration::from_millis(elapsed_ms));
+            assert_eq!(wait, Duration::from_millis(wait_ms), "after {elapsed_ms} ms");
+        }
     }
 }

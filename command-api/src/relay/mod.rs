@@ -36,13 +36,15 @@ pub const WORKER: &str = "relay";
 const LEASE_TTL: Duration = Duration::from_secs(10);
 /// How often a partition is looked at without having been named.
 const POLL: Duration = Duration::from_millis(100);
-/// After a round the next one gathers for as long as that one took, and for so long per event it published, but no longer than
-/// [`MAX_GATHER`]: at low load nothing waits, and under load, or where the machine is busy with something else, Kafka and all who
-/// follow it handle many events at a time instead of each alone. To the broker a piece of a partition costs much and an event in
-/// it little, and a round has pieces of all partitions.
+/// After a round the next one gathers for so long per event the last one published, and no longer than [`MAX_GATHER`]: at
+/// low load nothing waits, and under load Kafka and all who follow it handle many events at a time instead of each alone. To the
+/// broker a piece of a partition costs much and an event in it little, and a round has pieces of all partitions.
 const GATHER_PER_EVENT: Duration = Duration::from_micros(200);
 /// The most that gathering may add to the way of an event.
 const MAX_GATHER: Duration = Duration::from_millis(50);
+/// It also rests as long as it worked, but no longer than this: where the machine is busy with something else, few events too go
+/// together.
+const MAX_REST: Duration = Duration::from_millis(10);
 /// How often moved cursors are written.
 const WRITE_CURSORS: Duration = Duration::from_millis(500);
 
@@ -222,7 +224,7 @@ struct Round {
 /// How long the next round gathers after one that took so long for so many events.
 fn gather(events: usize, took: Duration) -> Duration {
     let for_events = GATHER_PER_EVENT.saturating_mul(u32::try_from(events).unwrap_or(u32::MAX));
-    if events == 0 { Duration::ZERO } else { for_events.max(took).min(MAX_GATHER) }
+    if events == 0 { Duration::ZERO } else { for_events.min(MAX_GATHER).max(took.min(MAX_REST)) }
 }
 
 /// During a long backlog the lease still has to be renewed in time.

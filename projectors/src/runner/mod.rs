@@ -37,7 +37,9 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(5);
 /// After a delivery a runner rests as long as that took, but no longer than this: at low load nothing waits, and where the machine
 /// is busy what comes meanwhile shares a transaction, a notice and the broker's attention.
-const MAX_REST: Duration = Duration::from_millis(20);
+const MAX_REST: Duration = Duration::from_millis(10);
+/// Larger deliveries are a backlog, which gathers by itself.
+const BACKLOG: usize = 200;
 /// How long giving the leases back may take at the end.
 const FAREWELL: Duration = Duration::from_secs(2);
 
@@ -239,10 +241,12 @@ impl<P: Projection, S: Source> Runner<P, S> {
             let until = self.next_tick.min(self.next_beat);
             let delivered = self.source.next(until, stop).await?;
             if !delivered.is_empty() {
-                let started = Instant::now();
+                let (started, is_backlog) = (Instant::now(), delivered.len() > BACKLOG);
                 self.take(&mut connection, delivered, stop).await?;
                 backoff.reset();
-                sleep(started.elapsed().min(MAX_REST)).await;
+                if !is_backlog {
+                    sleep(started.elapsed().min(MAX_REST)).await;
+                }
             }
         }
         Ok(())

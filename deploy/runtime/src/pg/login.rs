@@ -19,6 +19,8 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// How long a new login may take to be tried.
 const TRIAL: Duration = Duration::from_secs(2);
 
+const GOING_ON: &str = "the file of a database's URL is not used; going on with the login last used";
+
 /// A database by its URL, and every pool this process has to it. Clones are the same database.
 ///
 /// A new login is used from the moment the database takes it; until then the one before it is. Connections that are open go
@@ -98,11 +100,15 @@ impl DatabaseUrl {
             }
             Err(refusal) => {
                 let reason = refusal.to_string();
-                if self.state().trouble.replace(reason.clone()).as_ref() != Some(&reason) {
-                    tracing::error!(
-                        setting, file = %file.display(), reason,
-                        "the file of a database's URL is not used; going on with the login last used"
-                    );
+                let file = file.display();
+                if self.state().trouble.replace(reason.clone()).as_ref() == Some(&reason) {
+                    return;
+                }
+                // The first half of a change, in the order the runbook has it, is no error.
+                if matches!(refusal, Refusal::Untaken(_)) {
+                    tracing::warn!(setting, %file, reason, "{GOING_ON}");
+                } else {
+                    tracing::error!(setting, %file, reason, "{GOING_ON}");
                 }
             }
         }

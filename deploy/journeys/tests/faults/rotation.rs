@@ -66,6 +66,7 @@ async fn rotate(stack: &TestStack, password: impl Fn(Role) -> String) {
     assert_eq!(changed, 10, "six of the command API, two of the projectors, two of the query API");
     let mut server = stack.event_store().await.unwrap();
     for role in Role::ALL {
+        fittrack_journeys::secrets::know("a new database password", &password(role));
         let alter = format!("ALTER ROLE {} PASSWORD '{}'", role.name(), password(role));
         sqlx::query(&alter).execute(&mut server).await.unwrap();
     }

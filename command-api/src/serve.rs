@@ -1,18 +1,17 @@
 //! The processes: `serve` (HTTP, append lanes, relay, prover, sweepers) and `relay` alone. Both start before their databases and
 //! become ready when those are; commands are let in once the event store is known to be durable and the one we think it is, and the
 //! key of consistency tokens was read.
-use std::{convert::Infallible, error::Error, process::ExitCode, str::FromStr, sync::Arc, time::Duration};
+use std::{convert::Infallible, error::Error, process::ExitCode, sync::Arc, time::Duration};
 
 use fittrack_runtime::{
     backoff::Backoff,
-    config::Secret,
     pg::{self, DurabilityError, PoolSettings},
     private::Check,
     process::Process,
     server,
 };
 use fittrack_schemas::{consistency::TokenKey, topics};
-use sqlx::{PgPool, postgres::PgConnectOptions};
+use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -45,7 +44,7 @@ const RELAY_CONNECTIONS: u32 = 4;
 const PROVER_CONNECTIONS: u32 = 1;
 /// One erasure at a time, one database at a time.
 const ERASER_CONNECTIONS: u32 = 1;
-/// Longest wait for one statement of an append or a blob.
+/// Longest wait for one statement about a blob.
 const LONG_STATEMENT: Duration = Duration::from_secs(30);
 
 /// Runs the whole command API until it is told to stop.
@@ -56,15 +55,13 @@ pub async fn serve(settings: ServeSettings) -> Result<ExitCode, StartError> {
         ["public API", "event store", "identity database", "recordings database", "token key", "ended sessions"]
             .map(|name| process.readiness.check(name));
     let shutdown = process.shutdown.clone();
-    let event_store = pg::pool(&settings.event_store, pool("command-api", EVENT_STORE_CONNECTIONS))?;
-    let identity = pg::pool(&settings.identity, pool("command-api", IDENTITY_CONNECTIONS))?;
-    let recordings = pg::pool(
-        &settings.recordings,
-        PoolSettings { statement_timeout: LONG_STATEMENT, ..pool("command-api", RECORDINGS_CONNECTIONS) },
-    )?;
+    let event_store = settings.event_store.pool(pool("command-api", EVENT_STORE_CONNECTIONS))?;
+    let identity = settings.identity.pool(pool("command-api", IDENTITY_CONNECTIONS))?;
+    let recordings = settings
+        .recordings
+        .pool(PoolSettings { statement_timeout: LONG_STATEMENT, ..pool("command-api", RECORDINGS_CONNECTIONS) })?;
 
-    let (store, lanes) =
-        EventStore::open(event_store.clone(), &append_options(&settings.event_store)?, settings.partitions);
+    let (store, lanes) = EventStore::open(event_store.clone(), settings.partitions);
     let wake = Arc::clone(store.wake());
     let (sender, hints) = (Uuid::new_v4(), Arc::new(Hints::default()));
     let dispatcher = Dispatcher::new(store, Arc::clone(&hints));
@@ -159,7 +156,7 @@ pub async fn relay(settings: RelaySettings) -> Result<ExitCode, StartError> {
     let process = Process::start("command-api-relay", &settings.common).await?;
     let shutdown = process.shutdown.clone();
     let store_check = StoreCheck {
-        pool: pg::pool(&settings.relay.event_store, pool("command-api-relay", RELAY_CONNECTIONS))?,
+        pool: settings.relay.event_store.pool(pool("command-api-relay", RELAY_CONNECTIONS))?,
         check: process.readiness.check("event store"),
         stop: shutdown.token(),
         expected_partitions: None,
@@ -180,7 +177,7 @@ pub async fn relay(settings: RelaySettings) -> Result<ExitCode, StartError> {
 
 fn relay_of(access: &RelayAccess, partitions: i32, wake: Arc<Wake>, holder: Uuid) -> Result<Relay, sqlx::Error> {
     Ok(Relay {
-        pool: pg::pool(&access.event_store, pool("command-api-relay", RELAY_CONNECTIONS))?,
+        pool: access.event_store.pool(pool("command-api-relay", RELAY_CONNECTIONS))?,
         brokers: access.brokers.clone(),
         topic: topics::EVENTS.to_owned(),
         partitions,
@@ -191,7 +188,7 @@ fn relay_of(access: &RelayAccess, partitions: i32, wake: Arc<Wake>, holder: Uuid
 
 /// With a connection of its own: it never waits for the relay, nor the relay for it.
 fn prover_of(access: &RelayAccess, partitions: i32) -> Result<Prover, sqlx::Error> {
-    let pool = pg::pool(&access.event_store, pool("command-api-prover", PROVER_CONNECTIONS))?;
+    let pool = access.event_store.pool(pool("command-api-prover", PROVER_CONNECTIONS))?;
     Ok(Prover::new(pool, partitions, Pace::default()))
 }
 
@@ -207,15 +204,8 @@ fn eraser_of(
 ) -> Result<Eraser, sqlx::Error> {
     let settings =
         || PoolSettings { statement_timeout: LONG_STATEMENT, ..pool("command-api-eraser", ERASER_CONNECTIONS) };
-    let (log, read_models) = (pg::pool(&access.log, settings())?, pg::pool(&access.read_models, settings())?);
+    let (log, read_models) = (access.log.pool(settings())?, access.read_models.pool(settings())?);
     Ok(Eraser { identity, event_store, recordings, log, read_models, partitions })
-}
-
-/// How the lanes connect.
-fn append_options(url: &Secret) -> Result<PgConnectOptions, sqlx::Error> {
-    let options = PgConnectOptions::from_str(url.expose())?.application_name("command-api-append");
-    let timeout = format!("{}ms", LONG_STATEMENT.as_millis());
-    Ok(options.options([("statement_timeout", timeout.as_str())]))
 }
 
 /// A part that ends only when it is told to.

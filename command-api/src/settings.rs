@@ -13,6 +13,7 @@ use fittrack_runtime::{
     },
     edge::{CONNECTIONS_PER_ADDRESS, CORS_ORIGINS, EdgeSettings, RATE_LIMITS, TLS_IN_FRONT, TRUSTED_PROXIES},
     keys::SigningKeys,
+    pg::DatabaseUrl,
     process::CommonSettings,
 };
 
@@ -135,11 +136,11 @@ pub struct ServeSettings {
     /// Where the public API listens.
     pub listen: SocketAddr,
     /// The event store for commands.
-    pub event_store: Secret,
+    pub event_store: DatabaseUrl,
     /// The identity database.
-    pub identity: Secret,
+    pub identity: DatabaseUrl,
     /// The recordings' database.
-    pub recordings: Secret,
+    pub recordings: DatabaseUrl,
     /// Sign access tokens; always there once the settings were accepted.
     pub signing_keys: Option<SigningKeys>,
     /// The file they are in, where they are in one.
@@ -162,16 +163,16 @@ pub struct ServeSettings {
 #[derive(Debug)]
 pub struct EraserAccess {
     /// The event store for the eraser.
-    pub log: Secret,
+    pub log: DatabaseUrl,
     /// The read models for the eraser.
-    pub read_models: Secret,
+    pub read_models: DatabaseUrl,
 }
 
 /// What publishing needs.
 #[derive(Debug)]
 pub struct RelayAccess {
     /// The event store for the relay.
-    pub event_store: Secret,
+    pub event_store: DatabaseUrl,
     /// Kafka.
     pub brokers: String,
 }
@@ -221,18 +222,18 @@ impl ServeSettings {
         let settings = Self {
             common: CommonSettings::read(&mut source, DEFAULT_PRIVATE_LISTEN),
             listen: source.parsed(&LISTEN, DEFAULT_LISTEN),
-            event_store: source.secret(&EVENT_STORE_URL),
-            identity: source.secret(&IDENTITY_URL),
-            recordings: source.secret(&RECORDINGS_URL),
+            event_store: source.database(&EVENT_STORE_URL),
+            identity: source.database(&IDENTITY_URL),
+            recordings: source.database(&RECORDINGS_URL),
             signing_keys,
             signing_key_file: source.file_of(&SIGNING_KEY).map(PathBuf::from),
             issuer: source.optional(&TOKEN_ISSUER).unwrap_or_default(),
             audience: source.optional(&TOKEN_AUDIENCE).unwrap_or_default(),
             partitions: source.parsed(&LOG_PARTITIONS, DEFAULT_PARTITIONS),
             eraser: source
-                .optional_secret(&ERASER_LOG_URL)
-                .map(|log| EraserAccess { log, read_models: source.secret(&ERASER_READ_MODELS_URL) }),
-            relay: brokers.map(|brokers| RelayAccess { event_store: source.secret(&RELAY_URL), brokers }),
+                .optional_database(&ERASER_LOG_URL)
+                .map(|log| EraserAccess { log, read_models: source.database(&ERASER_READ_MODELS_URL) }),
+            relay: brokers.map(|brokers| RelayAccess { event_store: source.database(&RELAY_URL), brokers }),
             edge: EdgeSettings::read(&mut source),
         };
         source.finish().map(|()| settings)
@@ -243,7 +244,7 @@ impl RelaySettings {
     /// Reads them, or says everything that is wrong.
     pub fn read(mut source: Source) -> Result<Self, ConfigErrors> {
         source.knows(SETTINGS);
-        let relay = RelayAccess { event_store: source.secret(&RELAY_URL), brokers: source.required(&KAFKA_BROKERS) };
+        let relay = RelayAccess { event_store: source.database(&RELAY_URL), brokers: source.required(&KAFKA_BROKERS) };
         let settings = Self { common: CommonSettings::read(&mut source, DEFAULT_PRIVATE_LISTEN), relay };
         source.finish().map(|()| settings)
     }

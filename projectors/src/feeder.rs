@@ -111,8 +111,22 @@ impl Feeder {
             tuning: Tuning::default(),
         };
         let (road, stopped) = (self.road.clone(), stop.clone());
-        let task = tokio::spawn(async move { built.run(parts, road, stopped).await });
+        let task = tokio::spawn(async move {
+            // A pool that is only dropped would be kept by its database, to be told of new logins.
+            let _closed = [Closed(parts.store.clone()), Closed(parts.read_models.clone())];
+            built.run(parts, road, stopped).await;
+        });
         Ok(Feeding { check, stop, task })
+    }
+}
+
+/// Closes a pool when it is dropped, however the runner ends.
+struct Closed(PgPool);
+
+impl Drop for Closed {
+    fn drop(&mut self) {
+        // The pool is closed from here on; nobody waits until its connections are.
+        drop(self.0.close());
     }
 }
 

@@ -98,8 +98,8 @@ pub(crate) fn pools(
             .option("jit", "off")
             .option("plan_cache_mode", "force_generic_plan")
     };
-    let store = pg::pool(&databases.event_store, settings(to_store))?;
-    Ok((store, pg::pool(&databases.read_models, settings(to_read_models))?))
+    let store = databases.event_store.pool(settings(to_store))?;
+    Ok((store, databases.read_models.pool(settings(to_read_models))?))
 }
 
 fn watch_database(process: &Process, name: &'static str, pool: PgPool) {

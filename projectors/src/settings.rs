@@ -3,6 +3,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use fittrack_runtime::{
     config::{ConfigErrors, KAFKA_BROKERS, LOG, LOG_FORMAT, PRIVATE_LISTEN, Secret, Setting, Source},
+    pg::DatabaseUrl,
     process::CommonSettings,
 };
 
@@ -52,9 +53,9 @@ const DEFAULT_PRIVATE_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::
 #[derive(Debug, Clone)]
 pub struct Databases {
     /// The event store.
-    pub event_store: Secret,
+    pub event_store: DatabaseUrl,
     /// The read models.
-    pub read_models: Secret,
+    pub read_models: DatabaseUrl,
 }
 
 /// What `run` reads.
@@ -79,7 +80,7 @@ pub struct OperatorSettings {
 
 impl Databases {
     fn read(source: &mut Source) -> Self {
-        Self { event_store: source.secret(&EVENT_STORE_URL), read_models: source.secret(&READ_MODELS_URL) }
+        Self { event_store: source.database(&EVENT_STORE_URL), read_models: source.database(&READ_MODELS_URL) }
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fittrack_runtime::auth::{JwksSource, Verifier};
-use fittrack_runtime::pg::{self, PoolSettings};
+use fittrack_runtime::pg::PoolSettings;
 use fittrack_runtime::process::Process;
 use fittrack_runtime::server;
 
@@ -31,8 +31,8 @@ pub async fn serve(settings: Settings) -> Result<ExitCode, Box<dyn Error + Send 
     let process = Process::start("query-api", &settings.common).await?;
     let shutdown = process.shutdown.clone();
     let verifier = Verifier::new(JwksSource::Url(settings.jwks_url), &settings.issuer, &settings.audience)?;
-    let read_models = pg::pool(&settings.read_models, pool(READ_MODELS_CONNECTIONS))?;
-    let recordings = pg::pool(&settings.recordings, pool(RECORDINGS_CONNECTIONS))?;
+    let read_models = settings.read_models.pool(pool(READ_MODELS_CONNECTIONS))?;
+    let recordings = settings.recordings.pool(pool(RECORDINGS_CONNECTIONS))?;
     let app = App::new(verifier.clone(), read_models, recordings, settings.cache_bytes);
 
     let background = shutdown.background_token();

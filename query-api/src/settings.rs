@@ -2,12 +2,12 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use fittrack_runtime::config::{
-    ConfigErrors, KAFKA_BROKERS, LISTEN, LOG, LOG_FORMAT, PRIVATE_LISTEN, Secret, Setting, Source, TOKEN_AUDIENCE,
-    TOKEN_ISSUER,
+    ConfigErrors, KAFKA_BROKERS, LISTEN, LOG, LOG_FORMAT, PRIVATE_LISTEN, Setting, Source, TOKEN_AUDIENCE, TOKEN_ISSUER,
 };
 use fittrack_runtime::edge::{
     CONNECTIONS_PER_ADDRESS, CORS_ORIGINS, EdgeSettings, RATE_LIMITS, TLS_IN_FRONT, TRUSTED_PROXIES,
 };
+use fittrack_runtime::pg::DatabaseUrl;
 use fittrack_runtime::process::CommonSettings;
 
 const READ_MODELS_URL: Setting = Setting::required(
@@ -66,9 +66,9 @@ pub struct Settings {
     /// Where the public API listens.
     pub listen: SocketAddr,
     /// The read models.
-    pub read_models: Secret,
+    pub read_models: DatabaseUrl,
     /// The recordings' database.
-    pub recordings: Secret,
+    pub recordings: DatabaseUrl,
     /// The issuer's public keys.
     pub jwks_url: String,
     /// Who issues access tokens.
@@ -91,8 +91,8 @@ impl Settings {
         let settings = Self {
             common: CommonSettings::read(&mut source, DEFAULT_PRIVATE_LISTEN),
             listen: source.parsed(&no_default, DEFAULT_LISTEN),
-            read_models: source.secret(&READ_MODELS_URL),
-            recordings: source.secret(&RECORDINGS_URL),
+            read_models: source.database(&READ_MODELS_URL),
+            recordings: source.database(&RECORDINGS_URL),
             jwks_url: source.required(&JWKS_URL),
             issuer: source.optional(&TOKEN_ISSUER).unwrap_or_default(),
             audience: source.optional(&TOKEN_AUDIENCE).unwrap_or_default(),

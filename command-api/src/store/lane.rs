@@ -5,7 +5,7 @@
 use std::{sync::Arc, time::Duration};
 
 use metrics::{counter, histogram};
-use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
+use sqlx::{ConnectOptions, PgConnection, PgPool, postgres::PgConnectOptions};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep, timeout},
@@ -27,6 +27,8 @@ const BATCH_BYTES: usize = 1024 * 1024;
 const RESOLVE_FOR: Duration = Duration::from_secs(5);
 /// How long one attempt to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long one statement of an append may take.
+const STATEMENT: Duration = Duration::from_secs(30);
 /// What `append_events` says of an owner whose account was erased.
 const LOG_IS_CLOSED: &str = "FT001";
 
@@ -77,16 +79,17 @@ impl Lane {
 
 /// The working side of a lane.
 pub struct LaneWorker {
-    options: PgConnectOptions,
+    /// Says how to log in at the moment; connections of it are not taken.
+    pool: PgPool,
     connection: Option<PgConnection>,
     queue: mpsc::Receiver<Waiting>,
     wake: Arc<Wake>,
 }
 
-/// A lane and its worker, which somebody has to [`LaneWorker::run`].
-pub fn lane(options: PgConnectOptions, wake: Arc<Wake>) -> (Lane, LaneWorker) {
+/// A lane and its worker, which somebody has to [`LaneWorker::run`]; it logs in as `pool` does.
+pub fn lane(pool: PgPool, wake: Arc<Wake>) -> (Lane, LaneWorker) {
     let (sender, queue) = mpsc::channel(QUEUE_APPENDS);
-    (Lane { queue: sender }, LaneWorker { options, connection: None, queue, wake })
+    (Lane { queue: sender }, LaneWorker { pool, connection: None, queue, wake })
 }
 
 impl LaneWorker {
@@ -195,10 +198,16 @@ impl LaneWorker {
         }
     }
 
+    /// Those of the pool at this moment: a password that has changed is known to the pool alone.
+    fn options(&self) -> PgConnectOptions {
+        let options = (*self.pool.connect_options()).clone().application_name("command-api-append");
+        options.options([("statement_timeout", format!("{}ms", STATEMENT.as_millis()))])
+    }
+
     async fn connected(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => timeout(CONNECT_TIMEOUT, self.options.connect())
+            None => timeout(CONNECT_TIMEOUT, self.options().connect())
                 .await
                 .unwrap_or_else(|_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into())))?,
         };

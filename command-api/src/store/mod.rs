@@ -15,7 +15,7 @@ use std::sync::Arc;
 use cqrs_es::{EventEnvelope, persist::PersistedEventRepository};
 use fittrack_domain::{aggregate::Decider, partition::partition_of, upcast};
 use postgres_es::PostgresEventRepository;
-use sqlx::{PgPool, postgres::PgConnectOptions};
+use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -61,11 +61,12 @@ impl Lanes {
 }
 
 impl EventStore {
-    /// A store of `partitions` log partitions, read through `pool`, appended to by connections of its own.
-    pub fn open(pool: PgPool, append_options: &PgConnectOptions, partitions: i32) -> (Self, Lanes) {
+    /// A store of `partitions` log partitions, read through `pool`, appended to by connections of its own that log in as the
+    /// pool does.
+    pub fn open(pool: PgPool, partitions: i32) -> (Self, Lanes) {
         let wake = Arc::new(Wake::new(partitions));
         let (lanes, workers): (Vec<_>, Vec<_>) =
-            (0..LANES).map(|_| lane::lane(append_options.clone(), Arc::clone(&wake))).unzip();
+            (0..LANES).map(|_| lane::lane(pool.clone(), Arc::clone(&wake))).unzip();
         let store = Self { pool, lanes: lanes.into(), partitions, cache: StateCache::default(), wake };
         (store, Lanes(workers))
     }

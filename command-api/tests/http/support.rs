@@ -263,8 +263,7 @@ fn foundations(
         let options = options.clone().options([("role", "fittrack_command")]);
         PgPoolOptions::new().max_connections(6).acquire_timeout(acquire_timeout).connect_lazy_with(options)
     };
-    let as_command = store.clone().options([("role", "fittrack_command")]);
-    let (event_store, lanes) = EventStore::open(pool(store), &as_command, DEFAULT_PARTITIONS);
+    let (event_store, lanes) = EventStore::open(pool(store), DEFAULT_PARTITIONS);
     tokio::spawn(lanes.run(CancellationToken::new()));
     Foundations {
         dispatcher: Dispatcher::new(event_store, Arc::new(Hints::default())),

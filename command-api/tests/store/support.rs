@@ -56,7 +56,7 @@ impl Database {
     /// A store as one process has it, with its lanes running.
     pub async fn store(&self) -> EventStore {
         let pool = self.pool_as("fittrack_command").await;
-        let (store, lanes) = EventStore::open(pool, &self.options_as("fittrack_command"), DEFAULT_PARTITIONS);
+        let (store, lanes) = EventStore::open(pool, DEFAULT_PARTITIONS);
         tokio::spawn(lanes.run(CancellationToken::new()));
         store
     }

@@ -18,6 +18,7 @@ pub use call::Call;
 
 use crate::failure::{Failure, Result};
 use crate::patience::DEADLINE;
+use crate::{leaks, secrets};
 
 /// Longer than any answer may take.
 const TIMEOUT: Duration = Duration::from_secs(6);
@@ -71,8 +72,9 @@ impl Api {
     /// Makes a call with an access token.
     ///
     /// # Errors
-    /// When no answer came.
+    /// When no answer came, or a problem that shows a secret.
     pub async fn send_as(&self, call: &Call, access_token: Option<&str>) -> Result<Answer> {
+        secrets::know_call(call, access_token);
         let url = format!("{}{}", self.address_of(&call.method, &call.path), call.path);
         let mut request = self.http.request(call.method.clone(), url);
         for (name, value) in &call.headers {
@@ -87,7 +89,12 @@ impl Api {
         let response = request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = response.bytes().await?;
-        Ok(Answer { call: format!("{} {}", call.method, call.path), status, headers, body })
+        if call.path.starts_with("/v1/account") {
+            secrets::know_body(&body);
+        }
+        let answer = Answer { call: format!("{} {}", call.method, call.path), status, headers, body };
+        leaks::check_problem(&answer)?;
+        Ok(answer)
     }
 
     /// Makes a call, again and again while the answer is to come back later: only so many passwords are hashed at once.
@@ -137,8 +144,9 @@ impl Api {
 
 /// An address and a password that no log may ever show.
 pub fn credentials() -> (String, String) {
-    (
-        format!("athlete-{:032x}@example.org", rand::random::<u128>()),
-        format!("password {:032x}", rand::random::<u128>()),
-    )
+    let email = format!("athlete-{:032x}@example.org", rand::random::<u128>());
+    let password = format!("password {:032x}", rand::random::<u128>());
+    secrets::know("an e-mail address", &email);
+    secrets::know("a password", &password);
+    (email, password)
 }

@@ -120,7 +120,7 @@ pub async fn found(stack: &TestStack, ledger: &Ledger, scope: Scope) -> Result<F
     if scope.served {
         served::check(&model, rule, &ledger.athletes, &mut findings).await?;
     }
-    logs::check(stack, &ledger.athletes, &mut findings)?;
+    logs::check(stack, &mut findings)?;
     for outrage in &ledger.outrages {
         findings.broken("no answer is", outrage);
     }

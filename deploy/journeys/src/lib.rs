@@ -5,6 +5,7 @@
 //! [`ledger`] (what was answered to it), [`events`] (what the store says), [`model`] (what the read models must then
 //! show, computed without a line of the projectors), [`invariants`] (I1 to I9, checked after every fault).
 //! [`readers`] judge every answer about leaderboards while [`rebuild`] and the operators' other commands change what is shown.
+//! [`secrets`] are noted by the client and the stacks themselves, and every stack that ends fails its test where [`leaks`] finds one.
 //! [`recordings`] gives files to import, and [`device`] what their own session messages say.
 //!
 //! # How to add a journey
@@ -34,6 +35,7 @@ pub mod device;
 pub mod events;
 pub mod failure;
 pub mod invariants;
+pub mod leaks;
 pub mod ledger;
 pub mod model;
 pub mod patience;
@@ -43,6 +45,7 @@ pub mod process;
 pub mod readers;
 pub mod rebuild;
 pub mod recordings;
+pub mod secrets;
 pub mod stack;
 pub mod writers;
 

@@ -18,6 +18,7 @@ use sqlx::{Connection, PgConnection};
 
 use crate::client::Api;
 use crate::failure::{Failure, Result};
+use crate::{leaks, secrets};
 use companion::Companion;
 
 /// How long one of several processes may keep a client waiting; more than the query API waits for a token.
@@ -47,6 +48,7 @@ impl TestStack {
     pub async fn start() -> Result<Self> {
         let binaries = binaries::folder()?;
         let stack = Stack::temporary(Parts::Everything, binaries.clone()).await?;
+        secrets::know_stack(&stack).await?;
         if std::env::var_os("FITTRACK_KEEP").is_some() {
             stack.keep();
             eprintln!("the stack is kept in {}", stack.dir().display());
@@ -144,10 +146,20 @@ impl TestStack {
 }
 
 impl Drop for TestStack {
-    /// A failed test takes its logs along; what they said last is in its output.
+    /// No test ends well while something shows a secret. A failed one takes its logs along; what they said last is in its output.
     fn drop(&mut self) {
+        let complaint = match leaks::of_stack(&self.stack) {
+            Ok(leaks) if leaks.is_empty() => None,
+            Ok(leaks) => Some(leaks::described(&leaks)),
+            Err(failure) => Some(format!("its logs cannot be searched for secrets: {failure}")),
+        };
         if std::thread::panicking() {
             print_last_lines(&self.logs());
+            if let Some(complaint) = complaint {
+                eprintln!("{complaint}");
+            }
+        } else {
+            assert!(complaint.is_none(), "{}", complaint.unwrap_or_default());
         }
     }
 }

@@ -13,6 +13,7 @@ mod faults {
     mod long;
     mod poison;
     mod replicas;
+    mod rotation;
     mod start_and_stop;
     mod store_source;
     mod takeout;

@@ -61,7 +61,7 @@ impl Bench {
         let role = stack.role_url(databases::EVENT_STORE, databases::Role::Command)?;
         let command = PgConnectOptions::from_str(&role)?.database("bench");
         let pool = PgPoolOptions::new().max_connections(4).connect_with(command.clone()).await?;
-        let (store, lanes) = EventStore::open(pool, &command, DEFAULT_PARTITIONS);
+        let (store, lanes) = EventStore::open(pool, DEFAULT_PARTITIONS);
         tokio::spawn(lanes.run(CancellationToken::new()));
         let pids = vec![own_pid(), stack.pid(POSTGRES)?.ok_or("Postgres is not the stack's own")?];
         Ok(Self { admin, store, single: command, pids })

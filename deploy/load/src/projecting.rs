@@ -86,8 +86,8 @@ pub async fn at_head(store: &PgPool, models: &PgPool) -> Result<bool, Failure> {
 /// Fills the store through the append function, as the command API would.
 async fn fill(stack: &Stack) -> Result<(), Failure> {
     let options = PgConnectOptions::from_str(&stack.role_url(databases::EVENT_STORE, databases::Role::Command)?)?;
-    let pool = PgPoolOptions::new().max_connections(2).connect_with(options.clone()).await?;
-    let (store, lanes) = EventStore::open(pool, &options, DEFAULT_PARTITIONS);
+    let pool = PgPoolOptions::new().max_connections(2).connect_with(options).await?;
+    let (store, lanes) = EventStore::open(pool, DEFAULT_PARTITIONS);
     let stop = CancellationToken::new();
     let working = tokio::spawn(lanes.run(stop.clone()));
     let appends = (0..ATHLETES)

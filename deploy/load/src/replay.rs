@@ -73,8 +73,8 @@ async fn run(stack: &Stack, repeats: u32) -> Result<Vec<Figure>, Failure> {
 /// Fills the store through the append function, as the command API would.
 async fn fill(stack: &Stack) -> Result<(), Failure> {
     let options = PgConnectOptions::from_str(&stack.role_url(databases::EVENT_STORE, databases::Role::Command)?)?;
-    let pool = PgPoolOptions::new().max_connections(4).connect_with(options.clone()).await?;
-    let (store, lanes) = EventStore::open(pool, &options, DEFAULT_PARTITIONS);
+    let pool = PgPoolOptions::new().max_connections(4).connect_with(options).await?;
+    let (store, lanes) = EventStore::open(pool, DEFAULT_PARTITIONS);
     let stop = CancellationToken::new();
     let working = tokio::spawn(lanes.run(stop.clone()));
     // Each athlete's commands one after the other, as they come; many athletes at once.

@@ -12,6 +12,10 @@ use crate::backoff::Backoff;
 use crate::config::Secret;
 use crate::private::Check;
 
+mod login;
+
+pub use login::{DatabaseUrl, Logins};
+
 /// A connection that was idle this long is asked whether it still lives before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// How often a readiness check is renewed, and how long the database may take to answer it.
@@ -60,12 +64,22 @@ impl PoolSettings {
     }
 }
 
-/// A pool that connects when it is first used; call it inside the runtime. Fails only where the URL is none.
+/// A pool to a database whose login never changes, for commands that end soon; what goes on uses [`DatabaseUrl::pool`].
+/// It connects when it is first used; call it inside the runtime. Fails only where the URL is none.
 pub fn pool(url: &Secret, settings: PoolSettings) -> Result<PgPool, sqlx::Error> {
-    let options = PgConnectOptions::from_str(url.expose())?
+    DatabaseUrl::from(url.clone()).pool(settings)
+}
+
+/// How the connections of a pool log in, and what their sessions are set to.
+fn connect_options(url: &Secret, settings: &PoolSettings) -> Result<PgConnectOptions, sqlx::Error> {
+    let options = PgConnectOptions::from_str(url.expose())?;
+    Ok(options
         .application_name(&settings.application_name)
-        .options(session_options(settings.statement_timeout, settings.options));
-    let pool = PgPoolOptions::new()
+        .options(session_options(settings.statement_timeout, &settings.options)))
+}
+
+fn pool_with(options: PgConnectOptions, settings: &PoolSettings) -> PgPool {
+    PgPoolOptions::new()
         .max_connections(settings.max_connections)
         .acquire_timeout(settings.acquire_timeout)
         .idle_timeout(Duration::from_secs(300))
@@ -81,16 +95,15 @@ pub fn pool(url: &Secret, settings: PoolSettings) -> Result<PgPool, sqlx::Error>
             })
         })
         .after_release(|connection, _| Box::pin(end_forgotten_transaction(connection)))
-        .connect_lazy_with(options);
-    Ok(pool)
+        .connect_lazy_with(options)
 }
 
-fn session_options(statement_timeout: Duration, further: Vec<(String, String)>) -> Vec<(String, String)> {
+fn session_options(statement_timeout: Duration, further: &[(String, String)]) -> Vec<(String, String)> {
     let mut options = vec![
         ("statement_timeout".to_owned(), format!("{}ms", statement_timeout.as_millis())),
         ("idle_in_transaction_session_timeout".to_owned(), IDLE_IN_TRANSACTION.to_owned()),
     ];
-    options.extend(further);
+    options.extend_from_slice(further);
     options
 }
 
@@ -178,9 +191,10 @@ pub fn is_unavailable(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Connection trouble (08), resources gone (53, disk full included), operators stepping in (57), I/O errors (58).
+/// Connection trouble (08), a login refused (28, as in the middle of its change), resources gone (53, disk full included),
+/// operators stepping in (57), I/O errors (58).
 fn is_unavailable_state(code: &str) -> bool {
-    ["08", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+    ["08", "28", "53", "57", "58"].iter().any(|class| code.starts_with(class))
 }
 
 async fn answers(pool: &PgPool) -> Result<(), sqlx::Error> {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use crate::config::{LOG, LOG_FORMAT, PRIVATE_LISTEN, Setting, Source};
+use crate::pg::Logins;
 use crate::private::{Check, Readiness, private_router};
 use crate::server::{self, ServerLimits};
 use crate::shutdown::Shutdown;
@@ -20,6 +21,8 @@ pub struct CommonSettings {
     pub log: String,
     /// The form of log lines.
     pub log_format: LogFormat,
+    /// The databases whose logins are in files, followed as long as the process runs.
+    pub logins: Logins,
 }
 
 impl CommonSettings {
@@ -33,6 +36,7 @@ impl CommonSettings {
             private_listen: source.parsed(&no_default, private_listen),
             log: source.optional(&LOG).unwrap_or_default(),
             log_format: source.parsed(&LOG_FORMAT, LogFormat::Json),
+            logins: source.logins(),
         }
     }
 }
@@ -77,6 +81,11 @@ impl Process {
         let upkeep = telemetry.clone().upkeep(shutdown.background_token());
         shutdown.spawn_background("metrics upkeep", async move {
             upkeep.await;
+            Ok::<(), std::convert::Infallible>(())
+        });
+        let following = settings.logins.clone().follow(shutdown.background_token());
+        shutdown.spawn_background("logins of databases", async move {
+            following.await;
             Ok::<(), std::convert::Infallible>(())
         });
         tracing::info!(private_listen = %settings.private_listen, version = env!("CARGO_PKG_VERSION"), "started");

@@ -10,6 +10,7 @@ use tokio::sync::OnceCell;
 use super::binaries;
 use super::companion::Companion;
 use crate::failure::{Failure, Result};
+use crate::secrets;
 
 /// What lives as long as the program.
 struct Shared {
@@ -33,6 +34,7 @@ async fn start() -> Result<Shared> {
     let dir = std::env::temp_dir().join(format!("fittrack-{:016x}", rand::random::<u64>()));
     // It stands by before the stack exists: however this program ends, nothing is left.
     let companion = Companion::of(&binaries, &dir)?;
-    Stack::start(StackOptions::new(dir.clone(), binaries).on_ports_from(ports.base)).await?;
+    let stack = Stack::start(StackOptions::new(dir.clone(), binaries).on_ports_from(ports.base)).await?;
+    secrets::know_stack(&stack).await?;
     Ok(Shared { dir, _companion: companion, _ports: ports })
 }

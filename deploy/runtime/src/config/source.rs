@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Debug, Display, Formatter};
 use std::str::FromStr;
 
+use crate::pg::{DatabaseUrl, Logins};
+
 use super::{ConfigError, ConfigErrors, Secret, Setting};
 
 const SETTINGS_FILE: &str = "FITTRACK_SETTINGS_FILE";
@@ -22,12 +24,13 @@ pub struct Source {
     values: BTreeMap<String, String>,
     known: BTreeSet<&'static str>,
     problems: Vec<ConfigError>,
+    logins: Logins,
 }
 
 /// Names alone: some values are secrets.
 impl Debug for Source {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self { values, known, problems } = self;
+        let Self { values, known, problems, logins: _ } = self;
         let names: Vec<&String> = values.keys().collect();
         f.debug_struct("Source").field("names", &names).field("known", known).field("problems", problems).finish()
     }
@@ -49,7 +52,8 @@ impl Source {
             .map(|(key, value)| (key.into(), value.into()))
             .filter(|(key, _)| key.starts_with("FITTRACK_"))
             .collect();
-        let mut source = Self { values: BTreeMap::new(), known: BTreeSet::new(), problems: Vec::new() };
+        let mut source =
+            Self { values: BTreeMap::new(), known: BTreeSet::new(), problems: Vec::new(), logins: Logins::default() };
         if let Some(path) = environment.get(SETTINGS_FILE) {
             source.read_settings_file(path);
         }
@@ -81,6 +85,29 @@ impl Source {
     /// Like [`Source::optional`], for a value that is never shown.
     pub fn optional_secret(&mut self, setting: &Setting) -> Option<Secret> {
         self.optional(setting).map(Secret::new)
+    }
+
+    /// The database a setting has the URL of; where that is in a file, a process follows its changes ([`Source::logins`]).
+    pub fn database(&mut self, setting: &Setting) -> DatabaseUrl {
+        let url = self.secret(setting);
+        self.followed(setting, url)
+    }
+
+    /// Like [`Source::database`], for one that may be absent.
+    pub fn optional_database(&mut self, setting: &Setting) -> Option<DatabaseUrl> {
+        let url = self.optional_secret(setting)?;
+        Some(self.followed(setting, url))
+    }
+
+    /// The databases asked for, those asked for later included.
+    pub fn logins(&self) -> Logins {
+        self.logins.clone()
+    }
+
+    fn followed(&self, setting: &Setting, url: Secret) -> DatabaseUrl {
+        let database = DatabaseUrl::new(setting.name, url, self.file_of(setting).map(Into::into));
+        self.logins.add(&database);
+        database
     }
 
     /// The file a setting's value is in, where it is given as one; for values that are read again when they change.

@@ -9,7 +9,9 @@ fn failures_of_the_database_are_told_from_mistakes_of_ours() {
     assert!(is_unavailable(&sqlx::Error::PoolTimedOut));
     assert!(is_unavailable(&sqlx::Error::Io(std::io::Error::other("reset"))));
     assert!(!is_unavailable(&sqlx::Error::RowNotFound));
-    for (code, unavailable) in [("57P01", true), ("53100", true), ("08006", true), ("23505", false), ("42501", false)] {
+    for (code, unavailable) in
+        [("57P01", true), ("28P01", true), ("53100", true), ("08006", true), ("23505", false), ("42501", false)]
+    {
         assert_eq!(is_unavailable_state(code), unavailable, "{code}");
     }
 }

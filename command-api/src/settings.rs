@@ -12,6 +12,7 @@ use fittrack_runtime::{
         TOKEN_ISSUER,
     },
     edge::{CONNECTIONS_PER_ADDRESS, CORS_ORIGINS, EdgeSettings, RATE_LIMITS, TLS_IN_FRONT, TRUSTED_PROXIES},
+    kafka::{self, KafkaAccess},
     keys::SigningKeys,
     process::CommonSettings,
 };
@@ -103,6 +104,11 @@ pub const SETTINGS: &[Setting] = &[
     LOG,
     LOG_FORMAT,
     BROKERS,
+    kafka::SECURITY,
+    kafka::SASL_MECHANISM,
+    kafka::USER,
+    kafka::PASSWORD,
+    kafka::CA,
     EVENT_STORE_URL,
     RELAY_URL,
     ERASER_LOG_URL,
@@ -173,7 +179,7 @@ pub struct RelayAccess {
     /// The event store for the relay.
     pub event_store: Secret,
     /// Kafka.
-    pub brokers: String,
+    pub kafka: KafkaAccess,
 }
 
 /// What `relay` reads.
@@ -209,14 +215,14 @@ pub struct CheckSettings {
     /// The event store.
     pub event_store: Secret,
     /// Kafka, if it is to be checked too.
-    pub brokers: Option<String>,
+    pub kafka: Option<KafkaAccess>,
 }
 
 impl ServeSettings {
     /// Reads them, or says everything that is wrong.
     pub fn read(mut source: Source) -> Result<Self, ConfigErrors> {
         source.knows(SETTINGS);
-        let brokers = source.optional(&BROKERS);
+        let kafka = KafkaAccess::read(&mut source, &BROKERS);
         let signing_keys = signing_keys(&mut source);
         let settings = Self {
             common: CommonSettings::read(&mut source, DEFAULT_PRIVATE_LISTEN),
@@ -232,7 +238,7 @@ impl ServeSettings {
             eraser: source
                 .optional_secret(&ERASER_LOG_URL)
                 .map(|log| EraserAccess { log, read_models: source.secret(&ERASER_READ_MODELS_URL) }),
-            relay: brokers.map(|brokers| RelayAccess { event_store: source.secret(&RELAY_URL), brokers }),
+            relay: kafka.map(|kafka| RelayAccess { event_store: source.secret(&RELAY_URL), kafka }),
             edge: EdgeSettings::read(&mut source),
         };
         source.finish().map(|()| settings)
@@ -243,7 +249,7 @@ impl RelaySettings {
     /// Reads them, or says everything that is wrong.
     pub fn read(mut source: Source) -> Result<Self, ConfigErrors> {
         source.knows(SETTINGS);
-        let relay = RelayAccess { event_store: source.secret(&RELAY_URL), brokers: source.required(&KAFKA_BROKERS) };
+        let relay = RelayAccess { event_store: source.secret(&RELAY_URL), kafka: KafkaAccess::required(&mut source) };
         let settings = Self { common: CommonSettings::read(&mut source, DEFAULT_PRIVATE_LISTEN), relay };
         source.finish().map(|()| settings)
     }
@@ -275,7 +281,8 @@ impl CheckSettings {
     /// Reads them, or says everything that is wrong.
     pub fn read(mut source: Source) -> Result<Self, ConfigErrors> {
         source.knows(SETTINGS);
-        let settings = Self { event_store: source.secret(&EVENT_STORE_URL), brokers: source.optional(&BROKERS) };
+        let settings =
+            Self { event_store: source.secret(&EVENT_STORE_URL), kafka: KafkaAccess::read(&mut source, &BROKERS) };
         source.finish().map(|()| settings)
     }
 }

@@ -23,8 +23,22 @@ impl OwnProcess {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(stack: &TestStack, service: &str, arguments: &[&str], without: &[&str]) -> Result<Self> {
+        Self::spawn_with(stack, service, arguments, |key, value| (!without.contains(&key)).then_some(value))
+    }
+
+    /// Starts `service` as the stack would, with these arguments and each setting as `change` makes it; `None` leaves it out.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn_with(
+        stack: &TestStack,
+        service: &str,
+        arguments: &[&str],
+        change: impl Fn(&str, String) -> Option<String>,
+    ) -> Result<Self> {
         let log = OpenOptions::new().create(true).append(true).open(stack.log_path(service))?;
-        let settings = stack.settings(service)?.into_iter().filter(|(key, _)| !without.contains(&key.as_str()));
+        let settings = stack.settings(service)?.into_iter();
+        let settings = settings.filter_map(|(key, value)| change(&key, value).map(|value| (key, value)));
         let mut command = Command::new(stack.binaries()?.join(service));
         // A service refuses settings it does not know, and those of the test run are none of its.
         for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("FITTRACK_")) {

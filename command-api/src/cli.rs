@@ -182,7 +182,7 @@ fn generate_key(out: &Path) -> Result<ExitCode, Failure> {
 
 async fn check(settings: &CheckSettings, topic: &str, json: bool) -> Result<ExitCode, Failure> {
     let store = pg::pool(&settings.event_store, PoolSettings::new("command-api-check"))?;
-    let report = Check { store: &store, brokers: settings.brokers.as_deref(), topic }.run().await?;
+    let report = Check { store: &store, kafka: settings.kafka.as_ref(), topic }.run().await?;
     if json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

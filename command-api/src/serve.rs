@@ -178,7 +178,7 @@ pub async fn relay(settings: RelaySettings) -> Result<ExitCode, StartError> {
 fn relay_of(access: &RelayAccess, partitions: i32, wake: Arc<Wake>, holder: Uuid) -> Result<Relay, sqlx::Error> {
     Ok(Relay {
         pool: access.event_store.pool(pool("command-api-relay", RELAY_CONNECTIONS))?,
-        brokers: access.brokers.clone(),
+        kafka: access.kafka.clone(),
         topic: topics::EVENTS.to_owned(),
         partitions,
         wake,

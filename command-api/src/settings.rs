@@ -12,6 +12,7 @@ use fittrack_runtime::{
         TOKEN_ISSUER,
     },
     edge::{CONNECTIONS_PER_ADDRESS, CORS_ORIGINS, EdgeSettings, RATE_LIMITS, TLS_IN_FRONT, TRUSTED_PROXIES},
+    kafka::{self, KafkaAccess},
     keys::SigningKeys,
     pg::DatabaseUrl,
     process::CommonSettings,
@@ -104,6 +105,11 @@ pub const SETTINGS: &[Setting] = &[
     LOG,
     LOG_FORMAT,
     BROKERS,
+    kafka::SECURITY,
+    kafka::SASL_MECHANISM,
+    kafka::USER,
+    kafka::PASSWORD,
+    kafka::CA,
     EVENT_STORE_URL,
     RELAY_URL,
     ERASER_LOG_URL,
@@ -174,7 +180,7 @@ pub struct RelayAccess {
     /// The event store for the relay.
     pub event_store: DatabaseUrl,
     /// Kafka.
-    pub brokers: String,
+    pub kafka: KafkaAccess,
 }
 
 /// What `relay` reads.
@@ -210,14 +216,14 @@ pub struct CheckSettings {
     /// The event store.
     pub event_store: Secret,
     /// Kafka, if it is to be checked too.
-    pub brokers: Option<String>,
+    pub kafka: Option<KafkaAccess>,
 }
 
 impl ServeSettings {
     /// Reads them, or says everything that is wrong.
     pub fn read(mut source: Source) -> Result<Self, ConfigErrors> {
         source.knows(SETTINGS);
-        let brokers = source.optional(&BROKERS);
+        let kafka = KafkaAccess::read(&mut source, &BROKERS);
         let signing_keys = signing_keys(&mut source);
         let settings = Self {
             common: CommonSettings::read(&mut source, DEFAULT_PRIVATE_LISTEN),
@@ -233,7 +239,7 @@ impl ServeSettings {
             eraser: source
                 .optional_database(&ERASER_LOG_URL)
                 .map(|log| EraserAccess { log, read_models: source.database(&ERASER_READ_MODELS_URL) }),
-            relay: brokers.map(|brokers| RelayAccess { event_store: source.database(&RELAY_URL), brokers }),
+            relay: kafka.map(|kafka| RelayAccess { event_store: source.database(&RELAY_URL), kafka }),
             edge: EdgeSettings::read(&mut source),
         };
         source.finish().map(|()| settings)
@@ -244,7 +250,7 @@ impl RelaySettings {
     /// Reads them, or says everything that is wrong.
     pub fn read(mut source: Source) -> Result<Self, ConfigErrors> {
         source.knows(SETTINGS);
-        let relay = RelayAccess { event_store: source.database(&RELAY_URL), brokers: source.required(&KAFKA_BROKERS) };
+        let relay = RelayAccess { event_store: source.database(&RELAY_URL), kafka: KafkaAccess::required(&mut source) };
         let settings = Self { common: CommonSettings::read(&mut source, DEFAULT_PRIVATE_LISTEN), relay };
         source.finish().map(|()| settings)
     }
@@ -276,7 +282,8 @@ impl CheckSettings {
     /// Reads them, or says everything that is wrong.
     pub fn read(mut source: Source) -> Result<Self, ConfigErrors> {
         source.knows(SETTINGS);
-        let settings = Self { event_store: source.secret(&EVENT_STORE_URL), brokers: source.optional(&BROKERS) };
+        let settings =
+            Self { event_store: source.secret(&EVENT_STORE_URL), kafka: KafkaAccess::read(&mut source, &BROKERS) };
         source.finish().map(|()| settings)
     }
 }

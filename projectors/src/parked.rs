@@ -256,9 +256,9 @@ fn nothing_parked(owner: Uuid) -> Failure {
 
 /// Where changes are told: through Kafka, or through Postgres where there is none.
 pub(crate) fn notices(settings: &OperatorSettings, read_models: &PgPool) -> Result<Notices, Failure> {
-    Ok(match &settings.brokers {
-        Some(brokers) => Notices::over_kafka(
-            kafka::hint_producer(brokers, "fittrack-projectors-operator")?,
+    Ok(match &settings.kafka {
+        Some(access) => Notices::over_kafka(
+            kafka::hint_producer(access, "fittrack-projectors-operator", &kafka::LogContext::default())?,
             topics::READ_MODEL_CHANGES,
         ),
         None => Notices::over_postgres(read_models.clone(), CancellationToken::new()),

@@ -2,7 +2,7 @@
 //! knowing its type.
 use std::{error::Error, panic::AssertUnwindSafe, time::Duration};
 
-use fittrack_runtime::backoff::Backoff;
+use fittrack_runtime::{backoff::Backoff, kafka::KafkaAccess};
 use fittrack_schemas::{envelope::StoredEvent, notice::ChangeNotice, read_models::Build};
 use futures::{FutureExt, future::BoxFuture};
 use metrics::{counter, gauge};
@@ -46,8 +46,8 @@ pub const PROJECTIONS: [Registered; 7] = [
 pub enum Road {
     /// Through Kafka.
     Kafka {
-        /// The brokers.
-        brokers: String,
+        /// Where it is, and whom it knows this process as.
+        access: KafkaAccess,
         /// The topic of events.
         topic: String,
     },
@@ -230,8 +230,8 @@ async fn run<P: Projection>(
     stop: &CancellationToken,
 ) -> Result<(), Box<dyn Error + Send + Sync>> {
     match road {
-        Road::Kafka { brokers, topic } => {
-            let source = KafkaSource::new(brokers, topic, &parts.build.worker())?;
+        Road::Kafka { access, topic } => {
+            let source = KafkaSource::new(access, topic, &parts.build.worker())?;
             Runner::<P, _>::new(parts, source).run(stop).await?;
         }
         Road::Store => {

@@ -5,7 +5,7 @@ use std::{error::Error, process::ExitCode, time::Duration};
 use fittrack_domain::partition::DEFAULT_PARTITIONS;
 use fittrack_runtime::{
     backoff::Backoff,
-    kafka::{self, Producer, TopicError, TopicSpec},
+    kafka::{self, KafkaAccess, Producer, TopicError, TopicSpec},
     pg::{self, PoolSettings},
     private::Check,
     process::Process,
@@ -41,10 +41,12 @@ pub async fn run(
     watch_database(&process, "event store", store.clone());
     watch_database(&process, "read models", read_models.clone());
 
-    let notices = match &settings.brokers {
-        Some(brokers) => {
-            let producer = kafka::hint_producer(brokers, "fittrack-projectors")?;
-            let watching = watch_kafka(producer.clone(), process.readiness.check("kafka"), shutdown.token());
+    let notices = match &settings.kafka {
+        Some(access) => {
+            access.warn_if_exposed();
+            let log = kafka::LogContext::default();
+            let producer = kafka::hint_producer(access, "fittrack-projectors", &log)?;
+            let watching = watch_kafka(producer.clone(), log, process.readiness.check("kafka"), shutdown.token());
             shutdown.spawn("kafka watch", watching);
             Notices::over_kafka(producer, topics::READ_MODEL_CHANGES)
         }
@@ -57,10 +59,10 @@ pub async fn run(
         Ok::<_, std::convert::Infallible>(())
     });
     let (tell, told) = watch::channel(None);
-    shutdown.spawn("surroundings", prepare(store, settings.brokers.clone(), tell, shutdown.token()));
+    shutdown.spawn("surroundings", prepare(store, settings.kafka.clone(), tell, shutdown.token()));
 
-    let road = match (&settings.brokers, from_store) {
-        (Some(brokers), false) => Road::Kafka { brokers: brokers.clone(), topic: topics::EVENTS.to_owned() },
+    let road = match (&settings.kafka, from_store) {
+        (Some(access), false) => Road::Kafka { access: access.clone(), topic: topics::EVENTS.to_owned() },
         _ => Road::Store,
     };
     for name in projections {
@@ -113,7 +115,7 @@ fn watch_database(process: &Process, name: &'static str, pool: PgPool) {
 /// Learns how many log partitions there are and makes sure of the topics, then lets the projections begin.
 async fn prepare(
     store: PgPool,
-    brokers: Option<String>,
+    access: Option<KafkaAccess>,
     tell: watch::Sender<Option<i32>>,
     stop: CancellationToken,
 ) -> Result<(), TopicError> {
@@ -131,14 +133,14 @@ async fn prepare(
     if partitions != DEFAULT_PARTITIONS {
         tracing::info!(partitions, "the event store has its own number of log partitions");
     }
-    if let Some(brokers) = brokers {
+    if let Some(access) = access {
         let specs = [topics::events(partitions), topics::read_model_changes()].map(|topic| TopicSpec {
             name: topic.name.to_owned(),
             partitions: topic.partitions,
             replication: 1,
             config: vec![("retention.ms".to_owned(), topic.retention_ms.to_string())],
         });
-        match kafka::ensure_topics(&brokers, &specs, &stop).await {
+        match kafka::ensure_topics(&access, &specs, &stop).await {
             Err(TopicError::Cancelled) => return Ok(()),
             made => made?,
         }
@@ -148,21 +150,22 @@ async fn prepare(
     Ok(())
 }
 
-/// Keeps the check true to whether the broker answers. The question blocks, so it is asked off the async threads.
+/// Keeps the check true to whether the broker answers, and lets us in. The question blocks, so it is asked off the async threads.
 async fn watch_kafka(
     producer: Producer,
+    log: kafka::LogContext,
     check: Check,
     stop: CancellationToken,
 ) -> Result<(), std::convert::Infallible> {
     loop {
-        let asking = producer.clone();
+        let (asking, log) = (producer.clone(), log.clone());
         let asked = tokio::task::spawn_blocking(move || {
-            asking.client().fetch_metadata(Some(topics::READ_MODEL_CHANGES), KAFKA_ANSWER).map(|_| ())
+            kafka::answers(asking.client(), &log, topics::READ_MODEL_CHANGES, KAFKA_ANSWER)
         });
         match stop.run_until_cancelled(asked).await {
             None => return Ok(()),
             Some(Ok(Ok(()))) => check.ready(),
-            Some(Ok(Err(error))) => check.unready(error.to_string()),
+            Some(Ok(Err(reason))) => check.unready(reason),
             Some(Err(error)) => check.unready(error.to_string()),
         }
         // Soon again while it is away: readiness is what others wait for.

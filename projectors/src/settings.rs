@@ -3,6 +3,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use fittrack_runtime::{
     config::{ConfigErrors, KAFKA_BROKERS, LOG, LOG_FORMAT, PRIVATE_LISTEN, Secret, Setting, Source},
+    kafka::{self, KafkaAccess},
     pg::DatabaseUrl,
     process::CommonSettings,
 };
@@ -42,6 +43,11 @@ pub const SETTINGS: &[Setting] = &[
     LOG,
     LOG_FORMAT,
     BROKERS,
+    kafka::SECURITY,
+    kafka::SASL_MECHANISM,
+    kafka::USER,
+    kafka::PASSWORD,
+    kafka::CA,
     EVENT_STORE_URL,
     READ_MODELS_URL,
     READ_MODELS_OWNER_URL,
@@ -66,7 +72,7 @@ pub struct RunSettings {
     /// The databases.
     pub databases: Databases,
     /// Kafka, where there is one.
-    pub brokers: Option<String>,
+    pub kafka: Option<KafkaAccess>,
 }
 
 /// What `status` and `parked` read.
@@ -75,7 +81,7 @@ pub struct OperatorSettings {
     /// The databases.
     pub databases: Databases,
     /// Kafka, where there is one: changes are told there.
-    pub brokers: Option<String>,
+    pub kafka: Option<KafkaAccess>,
 }
 
 impl Databases {
@@ -89,15 +95,15 @@ impl RunSettings {
     pub fn read(mut source: Source, through_kafka: bool) -> Result<Self, ConfigErrors> {
         source.knows(SETTINGS);
         source.knows(&OTHERS);
-        let brokers = source.optional(&BROKERS);
-        if through_kafka && brokers.is_none() {
+        let kafka = KafkaAccess::read(&mut source, &BROKERS);
+        if through_kafka && kafka.is_none() {
             source
                 .refuse(&BROKERS, "is required to read events through Kafka; without Kafka, run with `--source store`");
         }
         let settings = Self {
             common: CommonSettings::read(&mut source, DEFAULT_PRIVATE_LISTEN),
             databases: Databases::read(&mut source),
-            brokers,
+            kafka,
         };
         source.finish().map(|()| settings)
     }
@@ -108,7 +114,8 @@ impl OperatorSettings {
     pub fn read(mut source: Source) -> Result<Self, ConfigErrors> {
         source.knows(SETTINGS);
         source.knows(&OTHERS);
-        let settings = Self { databases: Databases::read(&mut source), brokers: source.optional(&BROKERS) };
+        let settings =
+            Self { databases: Databases::read(&mut source), kafka: KafkaAccess::read(&mut source, &BROKERS) };
         source.finish().map(|()| settings)
     }
 }
@@ -128,7 +135,10 @@ impl BuildSettings {
         source.knows(SETTINGS);
         source.knows(&OTHERS);
         let settings = Self {
-            operator: OperatorSettings { databases: Databases::read(&mut source), brokers: source.optional(&BROKERS) },
+            operator: OperatorSettings {
+                databases: Databases::read(&mut source),
+                kafka: KafkaAccess::read(&mut source, &BROKERS),
+            },
             read_models_owner: source.secret(&READ_MODELS_OWNER_URL),
         };
         source.finish().map(|()| settings)

@@ -48,7 +48,10 @@ pub async fn serve(settings: Settings) -> Result<ExitCode, Box<dyn Error + Send 
     shutdown.spawn_background("cursor key", follow::cursor_key(app.clone(), check, background.clone()));
     let check = process.readiness.check("token key");
     shutdown.spawn_background("token key", follow::token_key(app.clone(), check, background.clone()));
-    let following = follow::notices(Arc::clone(&app.changes), settings.brokers, background);
+    if let Some(access) = &settings.kafka {
+        access.warn_if_exposed();
+    }
+    let following = follow::notices(Arc::clone(&app.changes), settings.kafka, background);
     shutdown.spawn_background("notices", following);
 
     let listener = server::bind(settings.listen).await?;

@@ -7,6 +7,7 @@ use fittrack_runtime::config::{
 use fittrack_runtime::edge::{
     CONNECTIONS_PER_ADDRESS, CORS_ORIGINS, EdgeSettings, RATE_LIMITS, TLS_IN_FRONT, TRUSTED_PROXIES,
 };
+use fittrack_runtime::kafka::{self, KafkaAccess};
 use fittrack_runtime::pg::DatabaseUrl;
 use fittrack_runtime::process::CommonSettings;
 
@@ -41,6 +42,11 @@ pub const SETTINGS: &[Setting] = &[
     LOG,
     LOG_FORMAT,
     BROKERS,
+    kafka::SECURITY,
+    kafka::SASL_MECHANISM,
+    kafka::USER,
+    kafka::PASSWORD,
+    kafka::CA,
     READ_MODELS_URL,
     RECORDINGS_URL,
     JWKS_URL,
@@ -76,7 +82,7 @@ pub struct Settings {
     /// Whom they are for.
     pub audience: String,
     /// Kafka, where there is one.
-    pub brokers: Option<String>,
+    pub kafka: Option<KafkaAccess>,
     /// Memory for ready answers.
     pub cache_bytes: u64,
     /// What stands around the routes.
@@ -96,7 +102,7 @@ impl Settings {
             jwks_url: source.required(&JWKS_URL),
             issuer: source.optional(&TOKEN_ISSUER).unwrap_or_default(),
             audience: source.optional(&TOKEN_AUDIENCE).unwrap_or_default(),
-            brokers: source.optional(&BROKERS),
+            kafka: KafkaAccess::read(&mut source, &BROKERS),
             cache_bytes: source.parsed(&CACHE_MB, 64_u64).clamp(1, 65_536) * MEGABYTE,
             edge: EdgeSettings::read(&mut source),
         };
@@ -118,7 +124,7 @@ mod tests {
     fn the_minimum_is_two_databases_and_the_issuers_keys() {
         let settings = Settings::read(Source::from_pairs(MINIMUM)).unwrap();
         assert_eq!((settings.listen, settings.common.private_listen), (DEFAULT_LISTEN, DEFAULT_PRIVATE_LISTEN));
-        assert_eq!((settings.cache_bytes, settings.brokers), (64 * MEGABYTE, None));
+        assert_eq!((settings.cache_bytes, settings.kafka), (64 * MEGABYTE, None));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod log;
 mod proof;
 mod road;
 
+use fittrack_runtime::kafka::KafkaAccess;
 use serde::Serialize;
 use sqlx::PgPool;
 
@@ -32,8 +33,8 @@ pub struct Report {
 pub struct Check<'a> {
     /// The event store.
     pub store: &'a PgPool,
-    /// Kafka's addresses; without them the road is not checked.
-    pub brokers: Option<&'a str>,
+    /// Kafka; without it the road is not checked.
+    pub kafka: Option<&'a KafkaAccess>,
     /// The topic of the events.
     pub topic: &'a str,
 }
@@ -57,8 +58,8 @@ impl Check<'_> {
         let kept = proof::kept(self.store).await?;
         let heads = log::check(self.store, &kept, &mut report).await?;
         proof::check(self.store, &kept, &mut report).await?;
-        if let Some(brokers) = self.brokers {
-            road::check(self, brokers, &heads, &mut report).await?;
+        if let Some(access) = self.kafka {
+            road::check(self, access, &heads, &mut report).await?;
         }
         Ok(report)
     }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use fittrack_runtime::kafka::{self, ConsumerSettings};
+use fittrack_runtime::kafka::{self, ConsumerSettings, KafkaAccess};
 use fittrack_schemas::kafka_form;
 use rdkafka::{Message, Offset, TopicPartitionList, consumer::Consumer as _};
 use tokio::time::timeout;
@@ -19,12 +19,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Reads what Kafka has kept of the topic up to its present end.
 pub async fn check(
     of: &Check<'_>,
-    brokers: &str,
+    access: &KafkaAccess,
     heads: &BTreeMap<i32, i64>,
     report: &mut Report,
 ) -> Result<(), CheckError> {
     let topic = of.topic;
-    let consumer = kafka::consumer(brokers, "command-api-check", &ConsumerSettings::default())?;
+    let consumer = kafka::consumer(access, "command-api-check", &ConsumerSettings::default())?;
     let mut assignment = TopicPartitionList::new();
     let mut ends: HashMap<i32, i64> = HashMap::new();
     for partition in heads.keys() {

@@ -16,7 +16,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use fittrack_runtime::{
     backoff::Backoff,
-    kafka::{self, TopicSpec},
+    kafka::{self, KafkaAccess, TopicSpec},
     lease::LeaseKeeper,
 };
 use fittrack_schemas::topics;
@@ -52,8 +52,8 @@ const WRITE_CURSORS: Duration = Duration::from_millis(500);
 pub struct Relay {
     /// The event store, as the role `fittrack_relay`.
     pub pool: PgPool,
-    /// Kafka's addresses.
-    pub brokers: String,
+    /// Kafka, and whom it knows this process as.
+    pub kafka: KafkaAccess,
     /// The topic the events go to.
     pub topic: String,
     /// How many log partitions the store has.
@@ -88,10 +88,11 @@ pub enum RelayError {
 impl Relay {
     /// Publishes until cancelled; whatever fails is tried again.
     pub async fn run(self, stop: CancellationToken) -> Result<(), RelayError> {
+        self.kafka.warn_if_exposed();
         let topics = [spec(topics::TopicSpec { name: topics::EVENTS, ..topics::events(self.partitions) }, &self.topic)];
         let notices = spec(topics::read_model_changes(), topics::READ_MODEL_CHANGES);
         let all: Vec<TopicSpec> = topics.into_iter().chain([notices]).collect();
-        if let Err(error) = kafka::ensure_topics(&self.brokers, &all, &stop).await {
+        if let Err(error) = kafka::ensure_topics(&self.kafka, &all, &stop).await {
             if stop.is_cancelled() {
                 return Ok(());
             }
@@ -121,7 +122,7 @@ impl Relay {
     }
 
     async fn publish_until_failure(&self, keeper: &LeaseKeeper, stop: &CancellationToken) -> Result<(), RelayError> {
-        let publisher = Publisher::new(&self.brokers, &self.topic)?;
+        let publisher = Publisher::new(&self.kafka, &self.topic)?;
         let mut cursors: HashMap<i32, Cursor> = HashMap::new();
         // Leases that an earlier run of this loop held are still ours, but their cursors are not known here.
         keeper.release_all().await?;

@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use fittrack_runtime::{
-    kafka::{self, Producer},
+    kafka::{self, KafkaAccess, Producer},
     lease::LeaseKeeper,
 };
 use fittrack_schemas::{envelope::StoredEvent, kafka_form};
@@ -28,9 +28,9 @@ pub struct Publisher {
 
 impl Publisher {
     /// A producer with `acks=all`; messages wait in it for as long as Kafka is away, a round of them at most.
-    pub fn new(brokers: &str, topic: &str) -> Result<Self, RelayError> {
+    pub fn new(access: &KafkaAccess, topic: &str) -> Result<Self, RelayError> {
         let producer =
-            kafka::producer(brokers, "command-api-relay").map_err(|error| RelayError::Kafka(error.to_string()))?;
+            kafka::producer(access, "command-api-relay").map_err(|error| RelayError::Kafka(error.to_string()))?;
         let published = counter!("fittrack_relay_published_total");
         Ok(Self { producer, topic: topic.to_owned(), published })
     }

@@ -192,7 +192,7 @@ impl World {
 
     /// I4 of reliability.md.
     pub async fn assert_log_is_whole(&self) {
-        let report = command_api::check::Check { store: &self.store, brokers: None, topic: "" }.run().await.unwrap();
+        let report = command_api::check::Check { store: &self.store, kafka: None, topic: "" }.run().await.unwrap();
         assert_eq!(report.violations, Vec::<String>::new());
     }
 }

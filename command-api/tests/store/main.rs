@@ -5,6 +5,8 @@ mod append;
 mod dispatch;
 mod erasure;
 mod framework;
+#[path = "../../../deploy/runtime/testing/kafka.rs"]
+mod given_kafka;
 mod lanes;
 mod proof;
 mod relay;

@@ -7,17 +7,19 @@ use command_api::{
     store::{EventStore, append::Outcome},
 };
 use fittrack_domain::partition::DEFAULT_PARTITIONS;
+use fittrack_runtime::kafka::KafkaAccess;
 use futures::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::support::{Database, append_to, eventually, setting};
+use crate::given_kafka;
+use crate::support::{Database, append_to, eventually};
 
 pub struct Road {
     pub database: Database,
     store: EventStore,
     topic: String,
-    brokers: String,
+    kafka: KafkaAccess,
 }
 
 impl Road {
@@ -25,14 +27,14 @@ impl Road {
         let database = Database::new().await;
         let store = database.store().await;
         let topic = format!("events-{}", Uuid::now_v7().simple());
-        Self { database, store, topic, brokers: setting("FITTRACK_TEST_KAFKA_BROKERS") }
+        Self { database, store, topic, kafka: given_kafka::access() }
     }
 
     pub async fn relay(&self) -> Running {
         let stop = CancellationToken::new();
         let relay = Relay {
             pool: self.database.pool_as("fittrack_relay").await,
-            brokers: self.brokers.clone(),
+            kafka: self.kafka.clone(),
             topic: self.topic.clone(),
             partitions: DEFAULT_PARTITIONS,
             wake: Arc::clone(self.store.wake()),
@@ -51,7 +53,7 @@ impl Road {
     }
 
     pub async fn published(&self) -> Report {
-        let check = Check { store: &self.database.admin, brokers: Some(&self.brokers), topic: &self.topic };
+        let check = Check { store: &self.database.admin, kafka: Some(&self.kafka), topic: &self.topic };
         check.run().await.unwrap()
     }
 
@@ -83,7 +85,7 @@ impl Road {
     }
 
     pub async fn published_without_kafka(&self) -> Vec<String> {
-        Check { store: &self.database.admin, brokers: None, topic: "" }.run().await.unwrap().violations
+        Check { store: &self.database.admin, kafka: None, topic: "" }.run().await.unwrap().violations
     }
 }
 

@@ -67,7 +67,7 @@ impl Database {
 
     /// I4 of reliability.md, in one statement each.
     pub async fn assert_log_is_whole(&self) {
-        let report = command_api::check::Check { store: &self.admin, brokers: None, topic: "" }.run().await.unwrap();
+        let report = command_api::check::Check { store: &self.admin, kafka: None, topic: "" }.run().await.unwrap();
         assert_eq!(report.violations, Vec::<String>::new());
     }
 

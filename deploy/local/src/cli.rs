@@ -21,7 +21,8 @@ Environment:
   FITTRACK_DIR           where a stack keeps data, settings and logs (as --dir; default .fittrack in the repository)
   FITTRACK_PROFILE       dev builds faster, release (the default of up, demo and bench) runs faster
   FITTRACK_POSTGRES_URL  an administrator's URL of your own Postgres, 15 or newer; none is started then
-  FITTRACK_KAFKA_BROKERS host:port,... of your own Kafka; none is started then
+  FITTRACK_KAFKA_BROKERS host:port,... of your own Kafka; none is started then, and every service gets the other
+                         FITTRACK_KAFKA_... there are (SECURITY, USER, PASSWORD, CA; see README, Settings)
   FITTRACK_CACHE         where Postgres and Kafka are kept once fetched
   FITTRACK_BINARIES_DIR  run the services from here and build nothing
   FITTRACK_POSTGRES_USER whom Postgres runs as when you are root (default postgres, else nobody)
@@ -107,7 +108,7 @@ pub struct Down {
 pub struct StatusArgs {
     #[command(flatten)]
     pub which: Which,
-    /// Print JSON for programs; it contains the administrator's database URLs with their password
+    /// Print JSON for programs; it contains the administrators' database URLs and Kafka settings with their passwords
     #[arg(long)]
     pub json: bool,
 }

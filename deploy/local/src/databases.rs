@@ -151,6 +151,7 @@ mod tests {
             projector: "p0".into(),
             query: "q0".into(),
             eraser: "e0".into(),
+            ..Secrets::default()
         };
         let administrator = "postgres://postgres:pw@db.example:5433/postgres?sslmode=require";
         assert_eq!(

@@ -1,5 +1,6 @@
-//! A private Kafka: one process that is broker and controller, its settings, and a question that tells whether it is ready.
-//! The stack starts it beside Postgres; what the services publish waits in the store whenever it is down.
+//! A private Kafka: one process that is broker and controller, its settings, and what it is given when it has started.
+//! The stack starts it beside Postgres; what the services publish waits in the store whenever it is down. It lets nobody in without a
+//! password: services log in with SCRAM, the administrator (and the broker at its own controller) with one of the settings file.
 
 use std::fs;
 use std::path::Path;
@@ -8,13 +9,23 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::artifacts::{self, jdk_tool};
 use crate::error::{Error, Result, WhileDoing};
 use crate::ports::Ports;
 use crate::process::{Launch, ProcessId, find_program, spawn};
+use crate::secrets::{Secrets, write_private};
+use crate::services::Service;
+
+mod admin;
+pub mod list;
+mod provision;
+
+pub use admin::ADMINISTRATOR;
+
+/// How long one look at whether the broker is ready may take.
+const LOOK: Duration = Duration::from_secs(1);
 
 const LOGGING: &str = "\
 # Warnings and errors to standard output, which the stack keeps in logs/kafka.log.
@@ -30,12 +41,17 @@ logger.config.name = org.apache.kafka.common.config.AbstractConfig
 logger.config.level = error
 ";
 
+const SCRAM: &str = "org.apache.kafka.common.security.scram.ScramLoginModule required";
+const PLAIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule required";
+
 /// Everything needed to start the Kafka of one stack.
 pub struct Kafka<'a> {
     /// Holds `server.properties`, `log4j2.properties` and `data/`.
     pub folder: &'a Path,
     pub ports: Ports,
     pub log: &'a Path,
+    /// Of the administrator.
+    pub password: &'a str,
 }
 
 impl Kafka<'_> {
@@ -48,7 +64,7 @@ impl Kafka<'_> {
         let data = self.folder.join("data");
         fs::create_dir_all(self.folder).while_doing(|| format!("create {}", self.folder.display()))?;
         let settings = self.folder.join("server.properties");
-        fs::write(&settings, self.settings(&data)?).while_doing(|| format!("write {}", settings.display()))?;
+        write_private(&settings, &self.settings(&data)?)?;
         let logging = self.folder.join("log4j2.properties");
         fs::write(&logging, LOGGING).while_doing(|| format!("write {}", logging.display()))?;
 
@@ -92,15 +108,30 @@ impl Kafka<'_> {
                 .advise("choose a --dir without comma and backslash"));
         }
         let (broker, controller) = (self.ports.kafka(), self.ports.kafka_controller());
+        let password = self.password;
+        // Its own login, and the one user who may log in so.
+        let login =
+            format!("{PLAIN} username=\"{ADMINISTRATOR}\" password=\"{password}\" user_{ADMINISTRATOR}=\"{password}\"");
         Ok(format!(
             "# Written at each start of the local stack.\n\
              process.roles=broker,controller\n\
              node.id=1\n\
              controller.quorum.voters=1@127.0.0.1:{controller}\n\
-             listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}\n\
-             advertised.listeners=PLAINTEXT://127.0.0.1:{broker}\n\
+             listeners=CLIENT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}\n\
+             advertised.listeners=CLIENT://127.0.0.1:{broker}\n\
+             inter.broker.listener.name=CLIENT\n\
              controller.listener.names=CONTROLLER\n\
-             listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+             listener.security.protocol.map=CLIENT:SASL_PLAINTEXT,CONTROLLER:SASL_PLAINTEXT\n\
+             sasl.mechanism.inter.broker.protocol=PLAIN\n\
+             sasl.mechanism.controller.protocol=PLAIN\n\
+             listener.name.client.sasl.enabled.mechanisms=SCRAM-SHA-512,PLAIN\n\
+             listener.name.client.scram-sha-512.sasl.jaas.config={SCRAM};\n\
+             listener.name.client.plain.sasl.jaas.config={login};\n\
+             listener.name.controller.sasl.enabled.mechanisms=PLAIN\n\
+             listener.name.controller.plain.sasl.jaas.config={login};\n\
+             authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer\n\
+             allow.everyone.if.no.acl.found=false\n\
+             super.users=User:{ADMINISTRATOR}\n\
              log.dirs={data}\n\
              log.retention.hours=168\n\
              auto.create.topics.enable=false\n\
@@ -128,30 +159,31 @@ fn cluster_id() -> String {
     }
 }
 
-/// Whether the broker at `address` answers a metadata request naming at least one broker, within a second.
-pub async fn is_ready(address: &str) -> bool {
-    let asked = tokio::time::timeout(Duration::from_secs(1), count_brokers(address)).await;
-    matches!(asked, Ok(Ok(brokers)) if brokers > 0)
+/// Whether the stack's own broker lets its administrator in and knows of itself, within a second.
+pub async fn is_ready(address: &str, password: &str) -> bool {
+    let asked =
+        tokio::time::timeout(LOOK, async { admin::Admin::connect(address, password).await?.count_brokers().await });
+    matches!(asked.await, Ok(Ok(brokers)) if brokers > 0)
 }
 
-/// One `Metadata` request, version 1, for no topic; the answer starts with the correlation id and the number of brokers.
-async fn count_brokers(address: &str) -> std::io::Result<i32> {
-    const CLIENT: &[u8] = b"fittrack-local";
-    let mut request = Vec::new();
-    request.extend_from_slice(&3_i16.to_be_bytes()); // api key: Metadata
-    request.extend_from_slice(&1_i16.to_be_bytes()); // version
-    request.extend_from_slice(&7_i32.to_be_bytes()); // correlation id
-    request.extend_from_slice(&14_i16.to_be_bytes()); // length of the client's name
-    request.extend_from_slice(CLIENT);
-    request.extend_from_slice(&0_i32.to_be_bytes()); // no topics
-    let length = i32::try_from(request.len()).map_err(std::io::Error::other)?;
+/// Whether anybody listens at the address of a broker that is not ours: how to talk to it, its services know.
+pub async fn listens(address: &str) -> bool {
+    matches!(tokio::time::timeout(LOOK, TcpStream::connect(address)).await, Ok(Ok(_)))
+}
 
-    let mut broker = TcpStream::connect(address).await?;
-    broker.write_all(&length.to_be_bytes()).await?;
-    broker.write_all(&request).await?;
-    let _answer_length = broker.read_i32().await?;
-    let _correlation_id = broker.read_i32().await?;
-    broker.read_i32().await
+/// Gives the stack's own broker its users, the committed access list and the topics; it goes by them when this answers.
+///
+/// # Errors
+/// When the broker refuses.
+pub async fn provision(address: &str, secrets: &Secrets) -> Result<()> {
+    let mut admin = admin::Admin::connect(address, &secrets.kafka_administrator).await?;
+    let users = Service::ALL.map(|service| (service.name(), service.kafka_password(secrets)));
+    provision::provision(&mut admin, &users, &list::AccessList::committed()?).await
+}
+
+/// Whether the broker of this folder was last started by a version of ours that let everybody in.
+pub fn was_open_to_all(folder: &Path) -> bool {
+    fs::read_to_string(folder.join("server.properties")).is_ok_and(|settings| !settings.contains("SASL_PLAINTEXT"))
 }
 
 #[cfg(test)]
@@ -169,14 +201,15 @@ mod tests {
     #[test]
     fn a_data_folder_kafka_would_split_is_refused() {
         let ports = Ports::from_base(9000).unwrap();
-        let kafka = Kafka { folder: Path::new("/a"), ports, log: Path::new("/a/log") };
+        let kafka = Kafka { folder: Path::new("/a"), ports, log: Path::new("/a/log"), password: "pw" };
         assert_eq!(kafka.settings(Path::new("/a,b")).unwrap_err().exit_code(), 2);
         let settings = kafka.settings(Path::new("/a/data")).unwrap();
-        assert!(settings.contains("listeners=PLAINTEXT://127.0.0.1:9006,CONTROLLER://127.0.0.1:9007\n"));
+        assert!(settings.contains("listeners=CLIENT://127.0.0.1:9006,CONTROLLER://127.0.0.1:9007\n"));
+        assert!(!settings.contains(":PLAINTEXT"), "a listener asks for no password:\n{settings}");
     }
 
     #[tokio::test]
     async fn nobody_listening_is_not_ready() {
-        assert!(!is_ready("127.0.0.1:1").await);
+        assert!(!is_ready("127.0.0.1:1", "pw").await && !listens("127.0.0.1:1").await);
     }
 }

@@ -1,5 +1,5 @@
 //! The passwords of one stack: made once, kept in `DIR/secrets.json` readable by its owner alone.
-//! Postgres gets them when it is set up, and the services through their settings files.
+//! Postgres and Kafka get them when they have started, and the services through their settings files.
 
 use std::fs;
 use std::io::Write;
@@ -10,17 +10,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, WhileDoing};
 
-/// One password for the administrator and one for each role a service logs in with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// One password for each administrator, for each role a service logs into Postgres with, and for each service's user of Kafka.
+/// A stack from before some of them existed gets those when it is opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Secrets {
     pub administrator: String,
     pub command: String,
     pub relay: String,
     pub projector: String,
     pub query: String,
-    /// Younger than the others: a stack from before it has none until it is started again.
-    #[serde(default)]
     pub eraser: String,
+    pub kafka_administrator: String,
+    pub kafka_command_api: String,
+    pub kafka_projectors: String,
+    pub kafka_query_api: String,
 }
 
 impl Secrets {
@@ -30,25 +34,32 @@ impl Secrets {
     /// When the file can neither be read nor written.
     pub fn load_or_make(folder: &Path) -> Result<Self> {
         let path = folder.join("secrets.json");
-        if let Ok(text) = fs::read_to_string(&path) {
-            let mut secrets: Self =
-                serde_json::from_str(&text).while_doing(|| format!("understand {}", path.display()))?;
-            if secrets.eraser.is_empty() {
-                secrets.eraser = password();
-                secrets.write(&path)?;
-            }
-            return Ok(secrets);
-        }
-        let secrets = Self {
-            administrator: password(),
-            command: password(),
-            relay: password(),
-            projector: password(),
-            query: password(),
-            eraser: password(),
+        let mut secrets = match fs::read_to_string(&path) {
+            Ok(text) => serde_json::from_str(&text).while_doing(|| format!("understand {}", path.display()))?,
+            Err(_) => Self::default(),
         };
-        secrets.write(&path)?;
+        if secrets.make_missing() {
+            secrets.write(&path)?;
+        }
         Ok(secrets)
+    }
+
+    /// Whether any was missing.
+    fn make_missing(&mut self) -> bool {
+        let all = [
+            &mut self.administrator,
+            &mut self.command,
+            &mut self.relay,
+            &mut self.projector,
+            &mut self.query,
+            &mut self.eraser,
+            &mut self.kafka_administrator,
+            &mut self.kafka_command_api,
+            &mut self.kafka_projectors,
+            &mut self.kafka_query_api,
+        ];
+        let missing = all.into_iter().filter(|secret| secret.is_empty());
+        missing.map(|secret| *secret = password()).count() > 0
     }
 
     fn write(&self, path: &Path) -> Result<()> {
@@ -87,7 +98,18 @@ mod tests {
         let first = Secrets::load_or_make(folder.path()).unwrap();
         assert_eq!(Secrets::load_or_make(folder.path()).unwrap(), first);
         assert_ne!(first.command, first.query);
+        assert_ne!(first.kafka_administrator, first.kafka_query_api);
         let mode = fs::metadata(folder.path().join("secrets.json")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+    #[test]
+    fn a_stack_from_before_kafka_had_passwords_gets_those_and_keeps_the_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = r#"{"administrator":"a","command":"c","relay":"r","projector":"p","query":"q"}"#;
+        fs::write(folder.path().join("secrets.json"), old).unwrap();
+        let secrets = Secrets::load_or_make(folder.path()).unwrap();
+        assert_eq!((secrets.administrator.as_str(), secrets.query.as_str()), ("a", "q"));
+        assert!(secrets.eraser.len() == 32 && secrets.kafka_query_api.len() == 32);
+        assert_eq!(Secrets::load_or_make(folder.path()).unwrap(), secrets);
     }
 }

@@ -43,6 +43,15 @@ impl Service {
             .find(|service| process.strip_prefix(service.name()).is_some_and(|rest| replica_number(rest).is_some()))
     }
 
+    /// The password of its user of Kafka, which has the service's name.
+    pub fn kafka_password(self, secrets: &Secrets) -> &str {
+        match self {
+            Self::CommandApi => &secrets.kafka_command_api,
+            Self::Projectors => &secrets.kafka_projectors,
+            Self::QueryApi => &secrets.kafka_query_api,
+        }
+    }
+
     /// What it is started with.
     pub fn arguments(self) -> Vec<String> {
         match self {
@@ -94,7 +103,8 @@ pub struct Surroundings<'a> {
     pub folder: &'a Path,
     pub ports: Ports,
     pub administrator_url: &'a str,
-    pub brokers: &'a str,
+    /// How to reach Kafka, as settings.
+    pub kafka: Vec<(String, String)>,
     pub secrets: &'a Secrets,
 }
 
@@ -108,7 +118,6 @@ impl Surroundings<'_> {
         let mut settings = vec![
             ("FITTRACK_PRIVATE_LISTEN", format!("127.0.0.1:{}", listen.private)),
             ("FITTRACK_LOG_FORMAT", "text".to_owned()),
-            ("FITTRACK_KAFKA_BROKERS", self.brokers.to_owned()),
         ];
         if let Some(public) = listen.public {
             settings.push(("FITTRACK_LISTEN", format!("127.0.0.1:{public}")));
@@ -134,7 +143,8 @@ impl Surroundings<'_> {
                 ("FITTRACK_JWKS_URL", format!("http://127.0.0.1:{}/.well-known/jwks.json", self.ports.command_api())),
             ]),
         }
-        Ok(settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+        let settings = settings.into_iter().map(|(key, value)| (key.to_owned(), value));
+        Ok(settings.chain(self.kafka.clone()).collect())
     }
 
     /// Writes the settings file of one process and answers the environment that names it.

@@ -25,6 +25,9 @@ pub struct State {
     pub external_postgres: Option<String>,
     /// The brokers of a Kafka that is not ours to start.
     pub external_kafka: Option<String>,
+    /// How to connect to it besides: further settings of the services, `FITTRACK_KAFKA_...`.
+    #[serde(default)]
+    pub external_kafka_settings: BTreeMap<String, String>,
     /// The processes started and not yet stopped, dead or alive, by name.
     pub processes: BTreeMap<String, ProcessId>,
 }
@@ -109,6 +112,7 @@ mod tests {
             postgres_folder: None,
             external_postgres: None,
             external_kafka: Some("kafka:9092".into()),
+            external_kafka_settings: BTreeMap::from([("FITTRACK_KAFKA_SECURITY".into(), "tls".into())]),
             processes: BTreeMap::from([("postgres".to_owned(), ProcessId { pid: 7, started: "11".into() })]),
         };
         state.save(folder.path()).unwrap();

@@ -35,6 +35,9 @@ pub mod server;
 pub mod shares;
 pub mod shutdown;
 pub mod telemetry;
+// Files that tests of several crates include name this one.
+#[cfg(test)]
+extern crate self as fittrack_runtime;
 #[cfg(test)]
 mod test_database;
 pub mod trace;

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use fittrack_runtime::kafka::{self, Consumer, ConsumerSettings};
+use fittrack_runtime::kafka::{self, Consumer, ConsumerSettings, KafkaAccess};
 use fittrack_schemas::kafka_form;
 use futures::{FutureExt, StreamExt};
 use metrics::counter;
@@ -54,9 +54,9 @@ struct Topic {
 
 impl KafkaSource {
     /// A consumer of this topic for a build, in a runtime; the broker need not be there yet.
-    pub fn new(brokers: &str, topic: &str, build: &str) -> KafkaResult<Self> {
+    pub fn new(access: &KafkaAccess, topic: &str, build: &str) -> KafkaResult<Self> {
         let settings = ConsumerSettings { queued_kilobytes: QUEUED_KILOBYTES, ..ConsumerSettings::default() };
-        let consumer = kafka::consumer(brokers, &format!("fittrack-projector-{build}"), &settings)?;
+        let consumer = kafka::consumer(access, &format!("fittrack-projector-{build}"), &settings)?;
         let topic =
             Arc::new(Topic { consumer, name: topic.to_owned(), build: build.to_owned(), held: Mutex::default() });
         let gathered = Arc::new(Gathered::default());

@@ -2,7 +2,7 @@
 use std::time::Duration;
 
 use fittrack_domain::partition::DEFAULT_PARTITIONS;
-use fittrack_runtime::kafka::{self, Producer, TopicSpec};
+use fittrack_runtime::kafka::{self, KafkaAccess, Producer, TopicSpec};
 use fittrack_schemas::{envelope::StoredEvent, kafka_form};
 use projectors::registry::Road;
 use rdkafka::producer::FutureRecord;
@@ -11,24 +11,25 @@ use uuid::Uuid;
 
 use crate::{
     given::{History, athlete, run, workout},
-    support::{self, Databases, setting},
+    given_kafka,
+    support::{self, Databases},
 };
 
 /// A topic that nobody else uses.
 struct Topic {
     name: String,
-    brokers: String,
+    access: KafkaAccess,
     producer: Producer,
 }
 
 impl Topic {
     async fn new() -> Self {
-        let brokers = setting("FITTRACK_TEST_KAFKA_BROKERS");
+        let access = given_kafka::access();
         let name = format!("projectors-test-{}", Uuid::now_v7());
         let spec = TopicSpec { name: name.clone(), partitions: DEFAULT_PARTITIONS, replication: 1, config: vec![] };
-        kafka::ensure_topics(&brokers, &[spec], &CancellationToken::new()).await.unwrap();
-        let producer = kafka::producer(&brokers, "projectors-test").unwrap();
-        Self { name, brokers, producer }
+        kafka::ensure_topics(&access, &[spec], &CancellationToken::new()).await.unwrap();
+        let producer = kafka::producer(&access, "projectors-test").unwrap();
+        Self { name, access, producer }
     }
 
     async fn publish<'e>(&self, events: impl IntoIterator<Item = &'e StoredEvent>) {
@@ -49,7 +50,7 @@ impl Topic {
     }
 
     fn road(&self) -> Road {
-        Road::Kafka { brokers: self.brokers.clone(), topic: self.name.clone() }
+        Road::Kafka { access: self.access.clone(), topic: self.name.clone() }
     }
 }
 

@@ -14,6 +14,8 @@ mod erasure;
 mod fencing;
 #[path = "../../src/projections/given.rs"]
 mod given;
+#[path = "../../../deploy/runtime/testing/kafka.rs"]
+mod given_kafka;
 mod healing;
 mod kafka;
 mod notices;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fittrack_runtime::backoff::Backoff;
+use fittrack_runtime::kafka::KafkaAccess;
 use fittrack_runtime::private::Check;
 use fittrack_runtime::problem::Problem;
 use tokio_util::sync::CancellationToken;
@@ -34,14 +35,14 @@ pub async fn checkpoints(changes: Arc<Changes>, check: Check, stop: Cancellation
     }
 }
 
-/// Follows the notices: on Kafka where brokers are given, else those Postgres passes on.
+/// Follows the notices: on Kafka where there is one, else those Postgres passes on.
 pub async fn notices(
     changes: Arc<Changes>,
-    brokers: Option<String>,
+    access: Option<KafkaAccess>,
     stop: CancellationToken,
 ) -> Result<(), Infallible> {
-    match brokers {
-        Some(brokers) => kafka::follow(changes, &brokers, &stop).await,
+    match access {
+        Some(access) => kafka::follow(changes, &access, &stop).await,
         None => listen::follow(changes, &stop).await,
     }
     Ok(())

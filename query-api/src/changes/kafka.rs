@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fittrack_runtime::backoff::Backoff;
-use fittrack_runtime::kafka::{Consumer, ConsumerSettings, consumer};
+use fittrack_runtime::kafka::{Consumer, ConsumerSettings, KafkaAccess, consumer};
 use fittrack_schemas::topics::READ_MODEL_CHANGES;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -16,10 +16,10 @@ use super::Changes;
 /// How long one question to the broker may take.
 const REQUEST: Duration = Duration::from_secs(5);
 
-pub(super) async fn follow(changes: Arc<Changes>, brokers: &str, stop: &CancellationToken) {
+pub(super) async fn follow(changes: Arc<Changes>, access: &KafkaAccess, stop: &CancellationToken) {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
     loop {
-        match stop.run_until_cancelled(session(&changes, brokers, &mut backoff)).await {
+        match stop.run_until_cancelled(session(&changes, access, &mut backoff)).await {
             None => return,
             Some(Ok(never)) => match never {},
             Some(Err(error)) => tracing::warn!(%error, "notices of changes do not come: reading checkpoints instead"),
@@ -31,9 +31,13 @@ pub(super) async fn follow(changes: Arc<Changes>, brokers: &str, stop: &Cancella
     }
 }
 
-async fn session(changes: &Changes, brokers: &str, backoff: &mut Backoff) -> KafkaResult<std::convert::Infallible> {
+async fn session(
+    changes: &Changes,
+    access: &KafkaAccess,
+    backoff: &mut Backoff,
+) -> KafkaResult<std::convert::Infallible> {
     let settings = ConsumerSettings { queued_kilobytes: 4_096, ..ConsumerSettings::default() };
-    let consumer = Arc::new(consumer(brokers, "fittrack-query-api", &settings)?);
+    let consumer = Arc::new(consumer(access, "fittrack-query-api", &settings)?);
     consumer.assign(&ends(Arc::clone(&consumer)).await?)?;
     backoff.reset();
     // Between the last session and these offsets notices may have passed unread.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fittrack_runtime::auth::{JwksSource, Verifier};
 use fittrack_runtime::config::Secret;
-use fittrack_runtime::kafka::{self, TopicSpec};
+use fittrack_runtime::kafka::{self, KafkaAccess, TopicSpec};
 use fittrack_runtime::keys::SigningKey;
 use fittrack_runtime::pg::{self, PoolSettings};
 use fittrack_runtime::private::Readiness;
@@ -15,6 +15,7 @@ use query_api::read_model::ReadModel;
 use rdkafka::producer::FutureRecord;
 use tokio_util::sync::CancellationToken;
 
+use crate::given_kafka;
 use crate::stage::{Stage, eventually, notice};
 
 #[tokio::test]
@@ -36,15 +37,14 @@ async fn notices_come_through_postgres_where_there_is_no_kafka() {
 
 #[tokio::test]
 async fn notices_come_through_kafka() {
-    let brokers = std::env::var("FITTRACK_TEST_KAFKA_BROKERS")
-        .expect("FITTRACK_TEST_KAFKA_BROKERS is not set: run through deploy/fittrack test");
+    let access = given_kafka::access();
     let stage = Stage::new().await;
     let stop = CancellationToken::new();
-    let following = tokio::spawn(follow::notices(Arc::clone(&stage.app.changes), Some(brokers.clone()), stop.clone()));
+    let following = tokio::spawn(follow::notices(Arc::clone(&stage.app.changes), Some(access.clone()), stop.clone()));
     let topic = topics::read_model_changes();
     let spec = TopicSpec { name: topic.name.to_owned(), partitions: topic.partitions, replication: 1, config: vec![] };
-    kafka::ensure_topics(&brokers, &[spec], &stop).await.unwrap();
-    let producer = kafka::producer(&brokers, "query-test").unwrap();
+    kafka::ensure_topics(&access, &[spec], &stop).await.unwrap();
+    let producer = kafka::producer(&access, "query-test").unwrap();
     // A partition no other test speaks of.
     let told = serde_json::to_string(&notice("totals", 1_001, 78, &[])).unwrap();
     eventually("the notice has come", || async {
@@ -75,7 +75,11 @@ async fn a_database_that_is_away_is_a_503_and_a_stop_is_heard_meanwhile() {
     let readiness = Readiness::new();
     let (stop, check) = (CancellationToken::new(), readiness.check("read models"));
     let checkpoints = tokio::spawn(follow::checkpoints(Arc::clone(&app.changes), check.clone(), stop.clone()));
-    let notices = tokio::spawn(follow::notices(Arc::clone(&app.changes), Some("127.0.0.1:1".into()), stop.clone()));
+    let notices = tokio::spawn(follow::notices(
+        Arc::clone(&app.changes),
+        Some(KafkaAccess::plaintext("127.0.0.1:1")),
+        stop.clone(),
+    ));
     let cursor_key = tokio::spawn(follow::cursor_key(app.clone(), readiness.check("cursor key"), stop.clone()));
     let token_key = tokio::spawn(follow::token_key(app.clone(), readiness.check("token key"), stop.clone()));
     let asked = query_api::queries::profiles::own(&app.read_models, uuid::Uuid::nil()).await;

@@ -13,6 +13,8 @@ mod changes;
 mod codings;
 mod consistency;
 mod every_route;
+#[path = "../../../deploy/runtime/testing/kafka.rs"]
+mod given_kafka;
 mod imports;
 mod leaderboards;
 mod measurements;

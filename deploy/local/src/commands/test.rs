@@ -39,7 +39,7 @@ async fn sequence(arguments: &Test, steps: &mut Steps, folder: &RunFolder) -> Re
     let mut tests: Command = cargo(&["test", "--workspace", "--no-fail-fast"]);
     tests
         .env("FITTRACK_TEST_POSTGRES_URL", servers.database_url("postgres")?)
-        .env("FITTRACK_TEST_KAFKA_BROKERS", servers.kafka_brokers()?)
+        .envs(servers.kafka_settings_of_administrator()?.into_iter().map(|(key, value)| (for_tests(&key), value)))
         .env("TMPDIR", folder.path())
         .arg("--")
         .args(&arguments.filter);
@@ -48,6 +48,11 @@ async fn sequence(arguments: &Test, steps: &mut Steps, folder: &RunFolder) -> Re
     }
     // One command for all of them: cargo would build every library again for a part of the workspace.
     steps.run("tests, journeys and faults", tests).await
+}
+
+/// The name under which tests look for a setting of a service, `FITTRACK_TEST_KAFKA_USER` for `FITTRACK_KAFKA_USER`.
+fn for_tests(setting: &str) -> String {
+    setting.replacen("FITTRACK_", "FITTRACK_TEST_", 1)
 }
 
 /// Holds every dependency against `.cargo/deny.toml`: what is banned, its licence, and where it comes from.
@@ -60,14 +65,6 @@ fn may_be_in(cargo_deny: &Path) -> Command {
 /// The servers of the tests: free ports and a folder that goes away with the run.
 async fn start_servers(folder: &RunFolder) -> Result<Stack> {
     let block = PortBlock::find()?;
-    let set = |key| std::env::var(key).ok().filter(|value| !value.is_empty());
-    Stack::start(StackOptions {
-        dir: folder.path().join("servers"),
-        port_base: Some(block.base),
-        parts: Parts::PostgresAndKafka,
-        binaries: PathBuf::new(),
-        external_postgres: set("FITTRACK_POSTGRES_URL"),
-        external_kafka: set("FITTRACK_KAFKA_BROKERS"),
-    })
-    .await
+    let options = StackOptions::new(folder.path().join("servers"), PathBuf::new()).on_ports_from(block.base);
+    Stack::start(options.only(Parts::PostgresAndKafka).with_servers_of_environment()).await
 }

@@ -52,15 +52,8 @@ async fn options(arguments: &Up) -> Result<StackOptions> {
     } else {
         (building::services(profile).await?, Parts::Everything)
     };
-    let set = |key| std::env::var(key).ok().filter(|value| !value.is_empty());
-    Ok(StackOptions {
-        dir: folder,
-        port_base: arguments.port_base,
-        parts,
-        binaries,
-        external_postgres: set("FITTRACK_POSTGRES_URL"),
-        external_kafka: set("FITTRACK_KAFKA_BROKERS"),
-    })
+    let options = StackOptions::new(folder, binaries).only(parts).with_servers_of_environment();
+    Ok(StackOptions { port_base: arguments.port_base, ..options })
 }
 
 async fn print_addresses(stack: &Stack, parts: Parts) -> Result<()> {

@@ -4,7 +4,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use super::{KAFKA, POSTGRES, Stack, brokers, unknown};
+use super::{KAFKA, POSTGRES, Stack, unknown};
 use crate::error::{Error, Result};
 use crate::kafka::Kafka;
 use crate::ports;
@@ -28,7 +28,10 @@ impl Stack {
         Self::check_ports(name, &state)?;
         let process = match name {
             POSTGRES => self.launch_postgres(&state)?,
-            KAFKA => Kafka { folder: &self.dir.join("kafka"), ports: state.ports, log: &log }.start()?,
+            KAFKA => {
+                let (folder, password) = (self.dir.join("kafka"), self.secrets.kafka_administrator.as_str());
+                Kafka { folder: &folder, ports: state.ports, log: &log, password }.start()?
+            }
             service => self.launch_service(service, &state)?,
         };
         self.change(|state| {
@@ -53,9 +56,9 @@ impl Stack {
     fn launch_service(&self, name: &str, state: &State) -> Result<ProcessId> {
         let service = Service::of_process(name).ok_or_else(|| unknown(name))?;
         let listen = listen(state.ports, name).ok_or_else(|| unknown(name))?;
-        let (administrator, brokers) = (self.administrator_url(state), brokers(state));
+        let administrator = self.administrator_url(state);
         let mut environment =
-            self.surroundings(state, &administrator, &brokers).write_settings(name, service, listen)?;
+            self.surroundings(state, &administrator, service).write_settings(name, service, listen)?;
         environment.push(("NO_COLOR".into(), "1".into())); // it writes into a file
         spawn(Launch {
             program: &state.binaries.join(service.name()),

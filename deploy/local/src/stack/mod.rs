@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::account::{self, Account};
 use crate::databases;
 use crate::error::{Error, Result, WhileDoing};
+use crate::kafka;
 use crate::ports::{DEFAULT_BASE, PortBlock, Ports};
 use crate::postgres;
 use crate::secrets::Secrets;
@@ -100,6 +101,7 @@ impl Stack {
                 },
                 external_postgres: options.external_postgres,
                 external_kafka: options.external_kafka,
+                external_kafka_settings: options.external_kafka_settings,
                 processes: std::collections::BTreeMap::new(),
             },
         };
@@ -158,6 +160,22 @@ impl Stack {
         databases::role_url(&self.administrator_url(&self.state()?), database, role, &self.secrets)
     }
 
+    /// How a service reaches Kafka, as the settings it is given.
+    ///
+    /// # Errors
+    /// When the account of the stack cannot be read.
+    pub fn kafka_settings_of(&self, service: Service) -> Result<Vec<(String, String)>> {
+        Ok(self.kafka_settings(&self.state()?, Some(service)))
+    }
+
+    /// How Kafka's administrator reaches it, as the settings of a service; to a Kafka that is not ours, as everybody does.
+    ///
+    /// # Errors
+    /// When the account of the stack cannot be read.
+    pub fn kafka_settings_of_administrator(&self) -> Result<Vec<(String, String)>> {
+        Ok(self.kafka_settings(&self.state()?, None))
+    }
+
     /// Kafka's brokers, `host:port,...`.
     ///
     /// # Errors
@@ -192,8 +210,8 @@ impl Stack {
         let state = self.state()?;
         let service = Service::of_process(process).ok_or_else(|| unknown(process))?;
         let listen = listen(state.ports, process).ok_or_else(|| unknown(process))?;
-        let (administrator, brokers) = (self.administrator_url(&state), brokers(&state));
-        self.surroundings(&state, &administrator, &brokers).settings(service, listen)
+        let administrator = self.administrator_url(&state);
+        self.surroundings(&state, &administrator, service).settings(service, listen)
     }
 
     /// The file that holds a process's output.
@@ -228,8 +246,28 @@ impl Stack {
         })
     }
 
-    fn surroundings<'a>(&'a self, state: &State, administrator_url: &'a str, brokers: &'a str) -> Surroundings<'a> {
-        Surroundings { folder: &self.dir, ports: state.ports, administrator_url, brokers, secrets: &self.secrets }
+    fn surroundings<'a>(&'a self, state: &State, administrator_url: &'a str, service: Service) -> Surroundings<'a> {
+        let kafka = self.kafka_settings(state, Some(service));
+        Surroundings { folder: &self.dir, ports: state.ports, administrator_url, kafka, secrets: &self.secrets }
+    }
+
+    /// The administrator's where no service is named.
+    fn kafka_settings(&self, state: &State, service: Option<Service>) -> Vec<(String, String)> {
+        let brokers = [("FITTRACK_KAFKA_BROKERS".to_owned(), brokers(state))];
+        if state.external_kafka.is_some() {
+            return brokers.into_iter().chain(state.external_kafka_settings.clone()).collect();
+        }
+        let (mechanism, user, password) = match service {
+            Some(service) => ("SCRAM-SHA-512", service.name(), service.kafka_password(&self.secrets)),
+            None => ("PLAIN", kafka::ADMINISTRATOR, self.secrets.kafka_administrator.as_str()),
+        };
+        let login = [
+            ("FITTRACK_KAFKA_SECURITY", "sasl_plaintext"),
+            ("FITTRACK_KAFKA_SASL_MECHANISM", mechanism),
+            ("FITTRACK_KAFKA_USER", user),
+            ("FITTRACK_KAFKA_PASSWORD", password),
+        ];
+        brokers.into_iter().chain(login.map(|(key, value)| (key.to_owned(), value.to_owned()))).collect()
     }
 }
 
@@ -249,6 +287,7 @@ fn renewed(mut state: State, options: &StackOptions) -> Result<State> {
     }
     state.external_postgres.clone_from(&options.external_postgres);
     state.external_kafka.clone_from(&options.external_kafka);
+    state.external_kafka_settings.clone_from(&options.external_kafka_settings);
     state.binaries.clone_from(&options.binaries);
     Ok(state)
 }

@@ -1,9 +1,12 @@
 //! What a caller decides about a stack before it starts.
 //! The command line fills it from flags and the environment, tests fill it directly.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result, WhileDoing};
+
+const BROKERS: &str = "FITTRACK_KAFKA_BROKERS";
 
 /// How much of a stack to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,12 +31,35 @@ pub struct StackOptions {
     pub external_postgres: Option<String>,
     /// Somebody else's Kafka (`host:port,...`), used in place of one of our own.
     pub external_kafka: Option<String>,
+    /// How to connect to it besides: the other settings `FITTRACK_KAFKA_...`, given to every service as they are.
+    pub external_kafka_settings: BTreeMap<String, String>,
 }
 
 impl StackOptions {
     /// Everything, with a Postgres and a Kafka of its own.
     pub fn new(dir: PathBuf, binaries: PathBuf) -> Self {
-        Self { dir, port_base: None, parts: Parts::Everything, binaries, external_postgres: None, external_kafka: None }
+        Self {
+            dir,
+            port_base: None,
+            parts: Parts::Everything,
+            binaries,
+            external_postgres: None,
+            external_kafka: None,
+            external_kafka_settings: BTreeMap::new(),
+        }
+    }
+
+    /// Takes the Postgres and the Kafka that the environment names, in place of own ones.
+    #[must_use]
+    pub fn with_servers_of_environment(mut self) -> Self {
+        let set = |key| std::env::var(key).ok().filter(|value| !value.is_empty());
+        self.external_postgres = set("FITTRACK_POSTGRES_URL");
+        self.external_kafka = set(BROKERS);
+        if self.external_kafka.is_some() {
+            let kafka = std::env::vars().filter(|(key, _)| key.starts_with("FITTRACK_KAFKA_") && key != BROKERS);
+            self.external_kafka_settings = kafka.collect();
+        }
+        self
     }
 
     /// Sets the first port.

@@ -1,5 +1,5 @@
 //! Waiting until a process does its work, and saying why when it never does.
-//! Each kind is asked the question its callers will ask: a query, a metadata request, `/readyz`.
+//! Each kind is asked the question its callers will ask: a query, a metadata request, `/readyz`. Kafka then gets its users and topics.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,8 @@ impl Stack {
         let state = self.state()?;
         Ok(match name {
             POSTGRES => databases::is_ready(&self.administrator_url(&state)).await,
-            KAFKA => any_broker_ready(&state).await,
+            KAFKA if state.external_kafka.is_some() => any_broker_listens(&state).await,
+            KAFKA => kafka::is_ready(&brokers(&state), &self.secrets.kafka_administrator).await,
             service => self.service_is_ready(service).await?,
         })
     }
@@ -62,7 +63,16 @@ impl Stack {
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
-        Ok(())
+        self.furnish(name).await
+    }
+
+    /// Gives a server of our own what its users need before anybody is told that it is ready.
+    async fn furnish(&self, name: &str) -> Result<()> {
+        let state = self.state()?;
+        if name != KAFKA || state.external_kafka.is_some() {
+            return Ok(());
+        }
+        kafka::provision(&brokers(&state), &self.secrets).await
     }
 }
 
@@ -81,9 +91,9 @@ fn last_lines(log: &str) -> String {
     format!("\n    {}", lines.split_off(lines.len().saturating_sub(15)).join("\n    "))
 }
 
-async fn any_broker_ready(state: &State) -> bool {
+async fn any_broker_listens(state: &State) -> bool {
     for broker in brokers(state).split(',') {
-        if kafka::is_ready(broker.trim()).await {
+        if kafka::listens(broker.trim()).await {
             return true;
         }
     }

@@ -9,6 +9,7 @@ use super::{KAFKA, POSTGRES, Parts, Stack};
 use crate::artifacts;
 use crate::databases::{self, EVENT_STORE, IDENTITY, READ_MODELS, RECORDINGS};
 use crate::error::{Error, Result};
+use crate::kafka;
 use crate::services::Service;
 use crate::state::{Lock, State};
 
@@ -35,6 +36,10 @@ impl Stack {
         let state = self.state()?;
         let own_postgres = state.external_postgres.is_none();
         let own_kafka = parts != Parts::Postgres && state.external_kafka.is_none();
+        if own_kafka && self.is_alive(KAFKA)? && kafka::was_open_to_all(&self.dir.join("kafka")) {
+            return Err(Error::failed("this stack's Kafka was started by an earlier version, and lets everybody in")
+                .advise("stop the stack (deploy/fittrack down) and start it again; its data stays"));
+        }
         let (postgres, kafka) = std::thread::scope(|threads| {
             let kafka = threads.spawn(|| self.launch_unless_alive(KAFKA, own_kafka));
             let postgres = self.launch_unless_alive(POSTGRES, own_postgres);

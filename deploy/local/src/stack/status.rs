@@ -1,6 +1,7 @@
 //! How a stack is: every process with its pid, address and readiness, and the addresses a caller needs.
 //! Printed as a table for people and as JSON for programs.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
@@ -20,13 +21,15 @@ pub struct ProcessStatus {
     pub ready: bool,
 }
 
-/// A whole stack; the database URLs are the administrator's.
+/// A whole stack; the database URLs and Kafka's settings are the administrators'.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Status {
     pub processes: Vec<ProcessStatus>,
     pub command_api: String,
     pub query_api: String,
     pub kafka: String,
+    /// How the administrator of Kafka reaches it, in the settings of a service.
+    pub kafka_settings: BTreeMap<String, String>,
     pub event_store_url: String,
     pub identity_url: String,
     pub read_models_url: String,
@@ -62,6 +65,7 @@ impl Stack {
             command_api: self.url("command-api")?,
             query_api: self.url("query-api")?,
             kafka: brokers(&state),
+            kafka_settings: self.kafka_settings(&state, None).into_iter().collect(),
             event_store_url: self.database_url(EVENT_STORE)?,
             identity_url: self.database_url(IDENTITY)?,
             read_models_url: self.database_url(READ_MODELS)?,
@@ -110,6 +114,7 @@ mod tests {
             command_api: "http://127.0.0.1:8400".into(),
             query_api: "http://127.0.0.1:8402".into(),
             kafka: "127.0.0.1:8406".into(),
+            kafka_settings: BTreeMap::from([("FITTRACK_KAFKA_PASSWORD".to_owned(), "secret".to_owned())]),
             event_store_url: url.into(),
             identity_url: url.into(),
             read_models_url: url.into(),
@@ -128,6 +133,7 @@ mod tests {
                 "event_store_url",
                 "identity_url",
                 "kafka",
+                "kafka_settings",
                 "processes",
                 "query_api",
                 "read_models_url",

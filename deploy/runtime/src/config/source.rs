@@ -142,6 +142,11 @@ impl Source {
         self.known.extend(settings.iter().map(|setting| setting.name));
     }
 
+    /// Whether this is a trial, for which secrets everybody can read and connections anybody can listen to will do.
+    pub fn is_dev(&self) -> bool {
+        self.values.get(DEV).is_some_and(|dev| dev == "true")
+    }
+
     /// Notes a problem found by the caller (two settings that exclude each other, say).
     pub fn refuse(&mut self, setting: &Setting, problem: &str) {
         self.problems.push(ConfigError {
@@ -185,7 +190,7 @@ impl Source {
 
     /// The value, unless it is a secret that is in the documentation for everybody to read.
     fn unlike_example(&mut self, setting: &Setting, value: String) -> Option<String> {
-        let is_dev = self.values.get(DEV).is_some_and(|dev| dev == "true");
+        let is_dev = self.is_dev();
         let is_example = setting.secret && (value == setting.example || has_password_of(&value, setting.example));
         if is_dev || !is_example {
             return Some(value);
@@ -250,7 +255,8 @@ impl Source {
         });
     }
 
-    fn has_problem(&self, name: &str) -> bool {
+    /// Whether a problem of this setting was noted already.
+    pub fn has_problem(&self, name: &str) -> bool {
         self.problems.iter().any(|problem| problem.setting == name)
     }
 

@@ -14,6 +14,7 @@ use super::{
     command::Command,
     documentation::CommandProblems,
     fields::Fields,
+    headers::{IfMatchHeader, KeyHeader},
     if_match::dispatch_if_match,
     problems, words,
 };
@@ -42,8 +43,8 @@ pub struct MeasurementBody {
 #[utoipa::path(
     post, path = "/v1/me/measurements", operation_id = "record_measurement", tag = "profile",
     params(
-        ("Idempotency-Key" = Option<String>, Header, description = "Your name for this request, 1 to 255 characters"),
-        ("If-Match" = Option<String>, Header, description = "The version the change is meant for, such as `\"v1\"`"),
+        KeyHeader,
+        IfMatchHeader,
     ),
     request_body = MeasurementBody,
     responses(

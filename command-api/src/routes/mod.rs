@@ -4,6 +4,7 @@ mod account;
 pub mod command;
 mod documentation;
 pub mod fields;
+mod headers;
 pub mod idempotency;
 pub mod if_match;
 mod measurements;

@@ -13,6 +13,7 @@ use super::{
     command::Command,
     documentation::CommandProblems,
     fields::Fields,
+    headers::{IfMatchHeader, KeyHeader},
     if_match::{IfMatch, dispatch_if_match},
     problems,
 };
@@ -35,7 +36,11 @@ pub struct PrivacyZonesBody {
 #[serde(deny_unknown_fields)]
 struct ZoneBody {
     /// What the athlete calls it; 1 to 80 characters.
-    #[schema(min_length = 1, max_length = 80)]
+    #[schema(
+        min_length = 1,
+        max_length = 80,
+        pattern = r"^[^\x00-\x08\v\f\x0e-\x1f\x7f-\x9f]*[^\x00-\x08\x0e-\x1f\x7f-\x9f\s][^\x00-\x08\v\f\x0e-\x1f\x7f-\x9f]*$"
+    )]
     name: Option<String>,
     /// -90 to 90, north is positive.
     #[schema(minimum = -90, maximum = 90)]
@@ -55,8 +60,8 @@ struct ZoneBody {
 #[utoipa::path(
     put, path = "/v1/me/privacy-zones", operation_id = "set_privacy_zones", tag = "profile",
     params(
-        ("Idempotency-Key" = Option<String>, Header, description = "Your name for this request, 1 to 255 characters"),
-        ("If-Match" = Option<String>, Header, description = "The version the change is meant for, such as `\"v1\"`"),
+        KeyHeader,
+        IfMatchHeader,
     ),
     request_body = PrivacyZonesBody,
     responses(

@@ -14,6 +14,7 @@ use super::{
     command::Command,
     documentation::CommandProblems,
     fields::{Fields, whole_number},
+    headers::{IfMatchHeader, KeyHeader},
     if_match::dispatch_if_match,
     problems, words,
 };
@@ -26,11 +27,11 @@ use crate::app::App;
 pub struct ProfileBody {
     /// What they are called; 1 to 80 characters, never empty.
     #[serde(default)]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 80)]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 80, pattern = r"^[^\x00-\x08\v\f\x0e-\x1f\x7f-\x9f]*[^\x00-\x08\x0e-\x1f\x7f-\x9f\s][^\x00-\x08\v\f\x0e-\x1f\x7f-\x9f]*$")]
     display_name: Patch<String>,
-    /// In their own words; up to 4,000 characters.
+    /// In their own words; 1 to 4,000 characters, not all blank.
     #[serde(default)]
-    #[schema(value_type = Option<String>, max_length = 4000)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 4000, pattern = r"^[^\x00-\x08\v\f\x0e-\x1f\x7f-\x9f]*[^\x00-\x08\x0e-\x1f\x7f-\x9f\s][^\x00-\x08\v\f\x0e-\x1f\x7f-\x9f]*$")]
     bio: Patch<String>,
     /// Year of birth, from 1900.
     #[serde(default)]
@@ -46,7 +47,7 @@ pub struct ProfileBody {
     height_cm: Patch<f64>,
     /// IANA time zone in which their days are counted, from the next workout on; never empty.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = String, required = false, pattern = "^[A-Za-z0-9_+/-]+$", example = "Europe/Berlin")]
     time_zone: Patch<String>,
     /// `metric` or `imperial`; never empty.
     #[serde(default)]
@@ -64,8 +65,8 @@ pub struct ProfileBody {
 #[utoipa::path(
     patch, path = "/v1/me/profile", operation_id = "update_profile", tag = "profile",
     params(
-        ("Idempotency-Key" = Option<String>, Header, description = "Your name for this request, 1 to 255 characters"),
-        ("If-Match" = Option<String>, Header, description = "The version the change is meant for, such as `\"v3\"`"),
+        KeyHeader,
+        IfMatchHeader,
     ),
     request_body(content = ProfileBody, content_type = "application/merge-patch+json"),
     responses(

@@ -3,7 +3,7 @@ use fittrack_domain::{measurement::MeasurementKind, sport::Sport};
 use serde_json::Value;
 use utoipa::openapi::{
     RefOr,
-    schema::{ObjectBuilder, Schema, SchemaType, Type},
+    schema::{ArrayBuilder, ObjectBuilder, Schema, SchemaType, Type},
 };
 
 /// A sport.
@@ -41,6 +41,13 @@ pub fn units() -> RefOr<Schema> {
 /// What a set was for.
 pub fn set_kind_or_null() -> RefOr<Schema> {
     one_of_or_null("What the set was for; `working` when absent.", ["warm_up", "working", "drop", "failure"])
+}
+
+/// What an API key allows.
+pub fn scopes() -> RefOr<Schema> {
+    let meaning = "What it allows: `read` every query, `write` every command. Nothing under `/v1/account` either way.";
+    let scopes = ArrayBuilder::new().items(one_of("One of them.", ["read", "write"])).description(Some(meaning));
+    Schema::from(scopes.min_items(Some(1)).max_items(Some(2)).build()).into()
 }
 
 /// How far a job is.

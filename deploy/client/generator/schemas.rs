@@ -13,9 +13,9 @@ use typify::{TypeSpace, TypeSpaceSettings};
 use super::Result;
 use super::operations::{Body, Operation};
 
-/// Says nothing about the values, or nothing typify takes.
-const DROPPED: [&str; 7] =
-    ["example", "examples", "contentMediaType", "contentEncoding", "deprecated", "externalDocs", "default"];
+/// Says nothing about the values, or nothing typify takes; patterns are the service's to hold, not worth an engine in each client.
+const DROPPED: [&str; 8] =
+    ["example", "examples", "contentMediaType", "contentEncoding", "deprecated", "externalDocs", "default", "pattern"];
 
 /// The types of all schemas, and of the words that parameters and media types may be.
 pub fn types(document: &Value, operations: &[Operation]) -> Result<TokenStream> {

@@ -23,7 +23,8 @@
 //!
 //! # What a run can be told
 //! `FITTRACK_SAMPLES` names a folder of real recordings, `FITTRACK_SEED` repeats a run of garbage or of random faults,
-//! `FITTRACK_LONG=1` runs the long campaign, `FITTRACK_KEEP=1` leaves a fault's stack running to look into. The services
+//! `FITTRACK_LONG=1` runs the long campaign, `FITTRACK_KEEP=1` leaves a fault's stack running to look into,
+//! `FITTRACK_PICTURES` names a folder for pictures of the documentation's pages. The services
 //! under test are those in cargo's target folder: `deploy/fittrack test` builds them, after an edit under a bare
 //! `cargo test` it is you who must.
 #![allow(clippy::indexing_slicing, reason = "a checker stops at the first thing that is not as it should be")]

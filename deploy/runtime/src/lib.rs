@@ -7,6 +7,7 @@
 
 pub mod auth;
 pub mod backoff;
+pub mod binary;
 pub mod client_address;
 pub mod clock;
 pub mod coding;

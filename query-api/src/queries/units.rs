@@ -49,6 +49,15 @@ pub fn samples_schema() -> RefOr<Schema> {
     Schema::from(columns.build()).into()
 }
 
+/// The schema of the columns asked for.
+pub fn fields_schema() -> RefOr<Schema> {
+    let columns = Field::ALL.map(Field::name).into_iter().chain(["elapsed_s"]).collect::<Vec<_>>().join("|");
+    let list = format!("^({columns})(,({columns}))*$");
+    let meaning = "Columns, separated by commas; all there are where nothing is said. Those the recording does not have are left out.";
+    let described = ObjectBuilder::new().schema_type(Type::String).description(Some(meaning));
+    Schema::from(described.pattern(Some(list)).build()).into()
+}
+
 /// The schema of one of these words, and what it says.
 pub(super) fn words<'a>(meaning: &str, words: impl IntoIterator<Item = &'a str>) -> RefOr<Schema> {
     let described = ObjectBuilder::new().schema_type(Type::String).description(Some(meaning));

@@ -116,7 +116,9 @@ impl From<&Board> for BoardInfo {
     path = "/v1/leaderboards/{metric}",
     tag = "leaderboards",
     params(("metric" = inline(Metric), Path, description = "What is compared."), Parameters),
-    responses((status = 200, description = "A page of the board.", body = BoardPage,
+    responses((status = 200, description = "A page of the board.", body = BoardPage, links(
+        ("first" = (operation_id = "get_athlete", parameters(("id" = "$response.body#/items/0/athlete_id")))),
+    ),
         example = json!({ "metric": "distance_m", "sport": "all", "period": "2026-W48", "starts_on": "2026-11-23",
             "items": [{
             "rank": 2, "athlete_id": "0198c0de-0001-7000-8000-000000000001", "display_name": "Anna", "value": 42195.0,

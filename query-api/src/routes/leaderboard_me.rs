@@ -70,7 +70,9 @@ pub struct MyPlace {
     path = "/v1/leaderboards/{metric}/me",
     tag = "leaderboards",
     params(("metric" = inline(Metric), Path, description = "What is compared."), Parameters),
-    responses((status = 200, description = "The caller's place and neighbours.", body = MyPlace,
+    responses((status = 200, description = "The caller's place and neighbours.", body = MyPlace, links(
+        ("neighbour" = (operation_id = "get_athlete", parameters(("id" = "$response.body#/neighbours/0/athlete_id")))),
+    ),
         example = json!({ "metric": "distance_m", "sport": "all", "period": "2026-W48", "starts_on": "2026-11-23",
             "rank": 2, "value": 42195.0, "percentile": 97.5, "ranked": 40, "neighbours": [{
             "rank": 2, "athlete_id": "0198c0de-0001-7000-8000-000000000001", "display_name": "Anna", "value": 42195.0,

@@ -17,7 +17,9 @@ use crate::read_model::ReadModel;
     get,
     path = "/v1/me",
     tag = "profile",
-    responses((status = 200, description = "The caller's own profile.", body = Profile,
+    responses((status = 200, description = "The caller's own profile.", body = Profile, links(
+        ("athlete" = (operation_id = "get_athlete", parameters(("id" = "$response.body#/id")))),
+    ),
         example = json!({ "id": "0198c0de-0001-7000-8000-000000000001", "version": 3, "display_name": "Anna",
             "bio": "Runs before breakfast.", "birth_year": 1990, "sex": "female", "height_cm": 172,
             "time_zone": "Europe/Berlin", "units": "metric", "default_visibility": "public",

@@ -25,10 +25,10 @@ struct Parameters {
     #[param(schema_with = crate::queries::units::measurement_kind_schema)]
     kind: Option<MeasurementKind>,
     /// Not before this local day (`YYYY-MM-DD`).
-    #[param(value_type = Option<String>, example = "2026-11-01")]
+    #[param(value_type = Option<String>, format = Date, example = "2026-11-01")]
     from: Option<Day>,
     /// Up to and including this local day.
-    #[param(value_type = Option<String>, example = "2026-11-30")]
+    #[param(value_type = Option<String>, format = Date, example = "2026-11-30")]
     to: Option<Day>,
     /// How many items, 1 to 200.
     #[serde(default)]

@@ -7,6 +7,7 @@ use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH};
 use axum::response::Response;
 use bytes::Bytes;
 use fittrack_runtime::auth::Caller;
+use fittrack_runtime::binary::FileBytes;
 use fittrack_runtime::json::Path;
 use fittrack_runtime::problem::Problem;
 use uuid::Uuid;
@@ -31,9 +32,9 @@ use crate::read_model::ReadModel;
     tag = "workouts",
     params(("id" = Uuid, Path, description = "The workout.")),
     responses((status = 200, description = "The file.", content(
-        (Vec<u8> = "application/vnd.ant.fit"),
-        (Vec<u8> = "application/gpx+xml"),
-        (Vec<u8> = "application/vnd.garmin.tcx+xml"),
+        (inline(FileBytes) = "application/vnd.ant.fit"),
+        (inline(FileBytes) = "application/gpx+xml"),
+        (inline(FileBytes) = "application/vnd.garmin.tcx+xml"),
     )))
 )]
 pub async fn get_original(

@@ -25,7 +25,7 @@ use crate::read_model::ReadModel;
 #[into_params(parameter_in = Query)]
 struct Parameters {
     /// Columns, separated by commas; all there are where nothing is said. Those the recording does not have are left out.
-    #[param(example = "heart_rate_bpm,power_w")]
+    #[param(schema_with = units::fields_schema, required = false, example = "heart_rate_bpm,power_w")]
     fields: Option<String>,
     /// `high` is every sample, `medium` at most 1,000 and `low` at most 100, chosen by largest-triangle-three-buckets on the
     /// first column asked for that is no coordinate.

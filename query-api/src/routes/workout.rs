@@ -85,7 +85,10 @@ struct Recording {
     path = "/v1/workouts/{id}",
     tag = "workouts",
     params(("id" = Uuid, Path, description = "The workout.")),
-    responses((status = 200, description = "The workout.", body = Workout, example = json!({
+    responses((status = 200, description = "The workout.", body = Workout, links(
+            ("recording" = (operation_id = "get_recording", parameters(("id" = "$response.body#/id")))),
+            ("original" = (operation_id = "get_original", parameters(("id" = "$response.body#/id")))),
+        ), example = json!({
             "id": "0198c0de-7a1b-7c3d-8e4f-5a6b7c8d9e0f", "version": 1, "sport": "run", "title": "Morning run",
             "started_at": "2026-11-24T06:30:00Z", "time_zone": "Europe/Berlin", "local_date": "2026-11-24",
             "duration_s": 2730.5, "moving_s": 2700.0, "distance_m": 10012.4, "elevation_gain_m": 84.0, "energy_kcal": 640,

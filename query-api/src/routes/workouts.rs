@@ -12,6 +12,7 @@ use crate::ask::{Ask, Page, Whose};
 use crate::cursor::{CursorKey, Place};
 use crate::params::{Bound, Limit, SearchText};
 use crate::problems::of_database;
+use crate::queries::units;
 use crate::queries::workouts::{self, Filter, ItemRow, WorkoutItem};
 use crate::read_model::ReadModel;
 
@@ -21,16 +22,16 @@ use crate::read_model::ReadModel;
 #[into_params(parameter_in = Query)]
 struct Parameters {
     /// Not before this local day (`YYYY-MM-DD`) or instant (RFC 3339).
-    #[param(value_type = Option<String>, example = "2026-11-01")]
+    #[param(value_type = Option<String>, pattern = r"^\d{4}-\d\d-\d\d([Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[ +-]\d\d:\d\d))?$", example = "2026-11-01")]
     from: Option<Bound>,
     /// Up to and including this local day, or before this instant.
-    #[param(value_type = Option<String>, example = "2026-11-30")]
+    #[param(value_type = Option<String>, pattern = r"^\d{4}-\d\d-\d\d([Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[ +-]\d\d:\d\d))?$", example = "2026-11-30")]
     to: Option<Bound>,
     /// Of this sport.
-    #[param(schema_with = crate::queries::units::sport_schema)]
+    #[param(schema_with = units::sport_schema)]
     sport: Option<Sport>,
     /// With this text in title or notes, whatever its case; 1 to 200 characters.
-    #[param(value_type = Option<String>, example = "intervals")]
+    #[param(value_type = Option<String>, min_length = 1, max_length = 200, pattern = r"^[^\x00]*$", example = "intervals")]
     text: Option<SearchText>,
     /// How many items, 1 to 200.
     #[serde(default)]
@@ -48,7 +49,11 @@ struct Parameters {
     path = "/v1/workouts",
     tag = "workouts",
     params(Parameters),
-    responses((status = 200, description = "A page of workouts.", body = Page<WorkoutItem>,
+    responses((status = 200, description = "A page of workouts.", body = Page<WorkoutItem>, links(
+        ("workout" = (operation_id = "get_workout", parameters(("id" = "$response.body#/items/0/id")))),
+        ("recording" = (operation_id = "get_recording", parameters(("id" = "$response.body#/items/0/id")))),
+        ("original" = (operation_id = "get_original", parameters(("id" = "$response.body#/items/0/id")))),
+    ),
         example = json!({ "items": [{
             "id": "0198c0de-7a1b-7c3d-8e4f-5a6b7c8d9e0f", "version": 1, "sport": "run", "title": "Morning run",
             "started_at": "2026-11-24T06:30:00Z", "time_zone": "Europe/Berlin", "local_date": "2026-11-24",

@@ -22,7 +22,7 @@ use crate::{
     routes::{
         documentation::{OwnAccountProblems, SignInProblems},
         fields::Fields,
-        problems, refusals,
+        problems, refusals, words,
     },
 };
 
@@ -35,10 +35,14 @@ const TEN_YEARS: Months = Months::new(120);
 #[schema(example = json!({"name": "nightly export", "scopes": ["read"], "expires_at": "2027-10-31T00:00:00Z"}))]
 pub struct ApiKeyBody {
     /// What it is for; 1 to 80 characters.
-    #[schema(min_length = 1, max_length = 80)]
+    #[schema(
+        min_length = 1,
+        max_length = 80,
+        pattern = r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f\s][^\x00-\x1f\x7f-\x9f]*$"
+    )]
     name: String,
     /// What it allows: `read` every query, `write` every command. Nothing under `/v1/account` either way.
-    #[schema(min_items = 1, max_items = 2)]
+    #[schema(schema_with = words::scopes)]
     scopes: Vec<String>,
     /// When it ends by itself, at most ten years from now; never when absent.
     expires_at: Option<DateTime<Utc>>,
@@ -123,7 +127,10 @@ impl From<ApiKey> for OwnApiKey {
 #[utoipa::path(
     post, path = "/v1/account/api-keys", operation_id = "create_api_key", tag = "account",
     request_body = ApiKeyBody,
-    responses((status = 201, description = "Made", body = NewApiKey,
+    responses((status = 201, description = "Made", body = NewApiKey, links(
+        ("end" = (operation_id = "end_api_key", parameters(("key_id" = "$response.body#/id")))),
+        ("exchange" = (operation_id = "exchange_api_key", request_body = json!({"api_key": "$response.body#/key"}))),
+    ),
         example = json!({ "id": "5f0c2f0e-8f0b-4c1b-9d52-2f1a5ad3c002", "name": "nightly export",
             "scopes": ["read"], "created_at": "2026-10-31T07:00:00Z", "last_used_at": null,
             "expires_at": "2027-10-31T00:00:00Z", "key": "ftk_pmTLFw1Vd1Wwm2fQ7hKcE8JtCNoZ6x2A0eHq5rYsUiA" })),

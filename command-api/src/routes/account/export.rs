@@ -15,6 +15,7 @@ use chrono::{DateTime, Utc};
 use fittrack_domain::ids::AthleteId;
 use fittrack_runtime::{
     auth::Caller,
+    binary::FileBytes,
     json::Path,
     problem::Problem,
     trace::{self, TraceContext},
@@ -102,6 +103,9 @@ impl From<Export> for ExportJob {
         (status = 202, description = "It will be made", body = ExportJob, headers(
             ("Location" = String, description = "Where to ask how far it is"),
             ("Retry-After" = i64, description = "When to ask, in seconds"),
+        ), links(
+            ("show" = (operation_id = "show_export", parameters(("export_id" = "$response.body#/id")))),
+            ("download" = (operation_id = "download_export", parameters(("export_id" = "$response.body#/id")))),
         )),
         OwnAccountProblems,
     ),
@@ -123,6 +127,8 @@ pub async fn request_export(State(app): State<App>, caller: Caller, origin: Orig
     responses(
         (status = 200, description = "The export", body = ExportJob, headers(
             ("Retry-After" = i64, description = "While it is not done: when to ask again, in seconds"),
+        ), links(
+            ("download" = (operation_id = "download_export", parameters(("export_id" = "$response.body#/id")))),
         )),
         OwnAccountProblems,
     ),
@@ -143,7 +149,7 @@ pub async fn show_export(
     get, path = "/v1/account/exports/{export_id}/file", operation_id = "download_export", tag = "account",
     params(("export_id" = Uuid, Path, description = "One of the caller's own exports")),
     responses(
-        (status = 200, description = "The zip", body = Vec<u8>, content_type = "application/zip", headers(
+        (status = 200, description = "The zip", body = inline(FileBytes), content_type = "application/zip", headers(
             ("Content-Disposition" = String, description = "The name to save it under"),
         )),
         ExportFileProblems,

@@ -13,6 +13,7 @@ use crate::{
         accepted::{Accepted, token_of},
         documentation::RegistrationProblems,
         fields::Fields,
+        headers::KeyHeader,
         idempotency::IdempotencyKey,
     },
 };
@@ -34,12 +35,17 @@ pub struct RegisterBody {
     #[schema(format = Password, min_length = 8, max_length = 1024)]
     password: String,
     /// What they want to be called.
-    #[schema(min_length = 1, max_length = 80)]
+    #[schema(
+        min_length = 1,
+        max_length = 80,
+        pattern = r"^[^\x00-\x08\v\f\x0e-\x1f\x7f-\x9f]*[^\x00-\x08\x0e-\x1f\x7f-\x9f\s][^\x00-\x08\v\f\x0e-\x1f\x7f-\x9f]*$"
+    )]
     display_name: String,
     /// IANA time zone in which their days are counted; `UTC` when absent.
+    #[schema(pattern = "^[A-Za-z0-9_+/-]+$", example = "Europe/Berlin")]
     time_zone: Option<String>,
     /// Language for what FitTrack writes to them, as in `de-CH`; checked and, until FitTrack writes to anybody, not kept.
-    #[schema(max_length = 35)]
+    #[schema(max_length = 35, pattern = "^[0-9A-Za-z]{1,8}(-[0-9A-Za-z]{1,8})*$")]
     locale: Option<String>,
 }
 
@@ -68,7 +74,7 @@ pub struct Registered {
 /// further ones have to wait.
 #[utoipa::path(
     post, path = ROUTE, operation_id = "register_athlete", tag = "account", security(()),
-    params(("Idempotency-Key" = Option<String>, Header, description = "Your name for this request, 1 to 255 characters")),
+    params(KeyHeader),
     request_body = RegisterBody,
     responses(
         (status = 202, description = "Registered; the athlete can sign in", body = Registered, headers(

@@ -21,7 +21,12 @@ const MAX_SETS: usize = 500;
 #[serde(deny_unknown_fields)]
 pub struct SetBody {
     /// The exercise; 1 to 100 characters.
-    #[schema(min_length = 1, max_length = 100, example = "squat")]
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00-\x08\v\f\x0e-\x1f\x7f-\x9f]*[^\x00-\x08\x0e-\x1f\x7f-\x9f\s][^\x00-\x08\v\f\x0e-\x1f\x7f-\x9f]*$",
+        example = "squat"
+    )]
     exercise: String,
     /// How often.
     #[schema(value_type = u32, minimum = 1, maximum = 10_000)]
@@ -29,7 +34,8 @@ pub struct SetBody {
     /// The load in kilograms.
     #[schema(minimum = 0, maximum = 2_000)]
     mass_kg: Option<f64>,
-    /// How long it took or was held, in seconds.
+    /// How long it took or was held, in seconds; up to fourteen days.
+    #[schema(minimum = 0.001, maximum = 1_209_600)]
     duration_s: Option<f64>,
     /// How many more would have gone.
     #[schema(value_type = Option<u32>, minimum = 0, maximum = 20)]

@@ -14,6 +14,7 @@ use crate::{
         accepted::{Accepted, StoredCommand},
         command::{Command, NoBody},
         documentation::CommandProblems,
+        headers::{IfMatchHeader, KeyHeader},
         if_match::dispatch_if_match,
     },
 };
@@ -26,8 +27,8 @@ use crate::{
     delete, path = WORKOUT, operation_id = "delete_workout", tag = "workouts",
     params(
         ("workout_id" = uuid::Uuid, Path, description = "The workout"),
-        ("If-Match" = Option<String>, Header, description = "The version the deletion is meant for, such as `\"v3\"`"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Your name for this request, 1 to 255 characters"),
+        IfMatchHeader,
+        KeyHeader,
     ),
     responses(
         (status = 202, description = "Deleted", body = StoredCommand, headers(

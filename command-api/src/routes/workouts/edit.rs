@@ -27,6 +27,7 @@ use crate::{
         command::Command,
         documentation::{CommandProblems, VersionProblems},
         fields::Fields,
+        headers::{IfMatchRequired, KeyHeader},
         if_match::dispatch_if_match,
         words,
     },
@@ -43,47 +44,47 @@ pub struct EditWorkoutBody {
     sport: Patch<String>,
     /// When it began (RFC 3339); never empty.
     #[serde(default)]
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(value_type = String, required = false, format = DateTime)]
     started_at: Patch<String>,
     /// From start to end, in seconds; never empty.
     #[serde(default)]
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = f64, required = false, minimum = 0.001, maximum = 1_209_600)]
     duration_s: Patch<f64>,
     /// Without pauses, in seconds.
     #[serde(default)]
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>, minimum = 0.001, maximum = 1_209_600)]
     moving_s: Patch<f64>,
     /// How far, in metres.
     #[serde(default)]
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>, minimum = 0, maximum = 10_000_000)]
     distance_m: Patch<f64>,
     /// How much was climbed, in metres.
     #[serde(default)]
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>, minimum = 0, maximum = 100_000)]
     elevation_gain_m: Patch<f64>,
     /// Energy spent, in kilocalories.
     #[serde(default)]
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>, minimum = 0, maximum = 100_000)]
     energy_kcal: Patch<f64>,
     /// Mean heart rate, in beats a minute.
     #[serde(default)]
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>, minimum = 20, maximum = 250)]
     average_heart_rate_bpm: Patch<f64>,
     /// Highest heart rate, in beats a minute.
     #[serde(default)]
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>, minimum = 20, maximum = 250)]
     max_heart_rate_bpm: Patch<f64>,
     /// How hard it felt, 0 to 10.
     #[serde(default)]
-    #[schema(value_type = Option<f64>)]
+    #[schema(value_type = Option<f64>, minimum = 0, maximum = 10)]
     perceived_exertion: Patch<f64>,
     /// What you call it.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 200, pattern = r"^[^\x00-\x08\v\f\x0e-\x1f\x7f-\x9f]*[^\x00-\x08\x0e-\x1f\x7f-\x9f\s][^\x00-\x08\v\f\x0e-\x1f\x7f-\x9f]*$")]
     title: Patch<String>,
     /// Notes.
     #[serde(default)]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 4000, pattern = r"^[^\x00-\x08\v\f\x0e-\x1f\x7f-\x9f]*[^\x00-\x08\x0e-\x1f\x7f-\x9f\s][^\x00-\x08\v\f\x0e-\x1f\x7f-\x9f]*$")]
     notes: Patch<String>,
     /// `private`, `followers` or `public`; never empty.
     #[serde(default)]
@@ -95,7 +96,7 @@ pub struct EditWorkoutBody {
     gear_id: Patch<String>,
     /// All strength sets, in order.
     #[serde(default)]
-    #[schema(value_type = Option<Vec<SetBody>>)]
+    #[schema(value_type = Option<Vec<SetBody>>, max_items = 500)]
     sets: Patch<Vec<SetBody>>,
 }
 
@@ -107,8 +108,8 @@ pub struct EditWorkoutBody {
     patch, path = WORKOUT, operation_id = "edit_workout", tag = "workouts",
     params(
         ("workout_id" = Uuid, Path, description = "The workout"),
-        ("If-Match" = String, Header, description = "The version the change is meant for, such as `\"v3\"`"),
-        ("Idempotency-Key" = Option<String>, Header, description = "Your name for this request, 1 to 255 characters"),
+        IfMatchRequired,
+        KeyHeader,
     ),
     request_body(content = EditWorkoutBody, content_type = "application/merge-patch+json"),
     responses(
@@ -117,6 +118,11 @@ pub struct EditWorkoutBody {
             ("Location" = String, description = "Where the query API shows the workout"),
             ("Consistency-Token" = String, description = "As in the body"),
             ("Idempotency-Replayed" = String, description = "`true` on a repeated answer"),
+        ), links(
+            ("edit" = (operation_id = "edit_workout", parameters(
+                ("workout_id" = "$response.body#/id"), ("If-Match" = "$response.header.ETag"),
+            ))),
+            ("delete" = (operation_id = "delete_workout", parameters(("workout_id" = "$response.body#/id")))),
         )),
         CommandProblems,
         VersionProblems,

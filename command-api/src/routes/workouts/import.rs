@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use fittrack_domain::values::Visibility;
-use fittrack_runtime::{json::parse_query, problem::Problem, trace};
+use fittrack_runtime::{binary::FileBytes, json::parse_query, problem::Problem, trace};
 use fittrack_schemas::consistency::{ConsistencyToken, TokenKey};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -19,7 +19,10 @@ use super::upload::{FileUpload, Uploaded};
 use crate::{
     app::App,
     imports::{Imported, Keyed, Upload, zip::receive},
-    routes::{accepted::Accepted, documentation::CommandProblems, idempotency::IDEMPOTENCY_REPLAYED, words},
+    routes::{
+        accepted::Accepted, documentation::CommandProblems, headers::KeyHeader, idempotency::IDEMPOTENCY_REPLAYED,
+        words,
+    },
 };
 
 /// What is said about an upload besides the file.
@@ -126,16 +129,16 @@ enum Status {
     post, path = "/v1/workouts/imports", operation_id = "import_recording", tag = "workouts",
     params(
         ImportQuery,
-        ("Idempotency-Key" = Option<String>, Header, description = "Your name for this request, 1 to 255 characters"),
+        KeyHeader,
     ),
     request_body(
         description = "A FIT, GPX or TCX file, or a zip",
         content(
-            (Vec<u8> = "application/vnd.ant.fit"),
-            (Vec<u8> = "application/gpx+xml"),
-            (Vec<u8> = "application/vnd.garmin.tcx+xml"),
-            (Vec<u8> = "application/zip"),
-            (Vec<u8> = "application/octet-stream"),
+            (inline(FileBytes) = "application/vnd.ant.fit"),
+            (inline(FileBytes) = "application/gpx+xml"),
+            (inline(FileBytes) = "application/vnd.garmin.tcx+xml"),
+            (inline(FileBytes) = "application/zip"),
+            (inline(FileBytes) = "application/octet-stream"),
             (UploadForm = "multipart/form-data"),
         ),
     ),
@@ -145,6 +148,11 @@ enum Status {
             ("Consistency-Token" = String, description = "As in the body of one file"),
             ("Idempotency-Replayed" = String, description = "`true` on a repeated answer"),
             ("Retry-After" = i64, description = "Of a zip: when to ask, in seconds"),
+        ), links(
+            ("edit" = (operation_id = "edit_workout", parameters(
+                ("workout_id" = "$response.body#/workouts/0/id"), ("If-Match" = "*"),
+            ))),
+            ("delete" = (operation_id = "delete_workout", parameters(("workout_id" = "$response.body#/workouts/0/id")))),
         )),
         CommandProblems,
     ),

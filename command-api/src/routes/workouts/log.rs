@@ -18,6 +18,7 @@ use crate::{
         command::{Command, is_reused},
         documentation::CommandProblems,
         fields::Fields,
+        headers::KeyHeader,
         idempotency::command_about,
         problems, words,
     },
@@ -34,13 +35,14 @@ pub struct LogWorkoutBody {
     /// What was done.
     #[schema(schema_with = words::sport)]
     sport: String,
-    /// When it began (RFC 3339); not more than five minutes in the future.
+    /// When it began (RFC 3339), from 1970 on; not more than five minutes in the future.
     #[schema(value_type = String, format = DateTime)]
     started_at: String,
     /// From start to end, pauses included, in seconds; up to fourteen days.
-    #[schema(exclusive_minimum = 0, maximum = 1_209_600)]
+    #[schema(minimum = 0.001, maximum = 1_209_600)]
     duration_s: f64,
     /// Without pauses, in seconds; not longer than `duration_s`.
+    #[schema(minimum = 0.001, maximum = 1_209_600)]
     moving_s: Option<f64>,
     /// How far, in metres.
     #[schema(minimum = 0, maximum = 10_000_000)]
@@ -51,7 +53,7 @@ pub struct LogWorkoutBody {
     /// Energy spent, in kilocalories.
     #[schema(minimum = 0, maximum = 100_000)]
     energy_kcal: Option<f64>,
-    /// Mean heart rate, in beats a minute.
+    /// Mean heart rate, in beats a minute; not above `max_heart_rate_bpm`.
     #[schema(minimum = 20, maximum = 250)]
     average_heart_rate_bpm: Option<f64>,
     /// Highest heart rate, in beats a minute.
@@ -60,11 +62,19 @@ pub struct LogWorkoutBody {
     /// How hard it felt, 0 to 10.
     #[schema(minimum = 0, maximum = 10)]
     perceived_exertion: Option<f64>,
-    /// What you call it; up to 200 characters.
-    #[schema(max_length = 200)]
+    /// What you call it; 1 to 200 characters, not all blank.
+    #[schema(
+        min_length = 1,
+        max_length = 200,
+        pattern = r"^[^\x00-\x08\v\f\x0e-\x1f\x7f-\x9f]*[^\x00-\x08\x0e-\x1f\x7f-\x9f\s][^\x00-\x08\v\f\x0e-\x1f\x7f-\x9f]*$"
+    )]
     title: Option<String>,
-    /// Notes; up to 4,000 characters.
-    #[schema(max_length = 4000)]
+    /// Notes; 1 to 4,000 characters, not all blank.
+    #[schema(
+        min_length = 1,
+        max_length = 4000,
+        pattern = r"^[^\x00-\x08\v\f\x0e-\x1f\x7f-\x9f]*[^\x00-\x08\x0e-\x1f\x7f-\x9f\s][^\x00-\x08\v\f\x0e-\x1f\x7f-\x9f]*$"
+    )]
     notes: Option<String>,
     /// `private`, `followers` or `public`; the profile's default when absent.
     #[schema(schema_with = words::visibility_or_null, required = false)]
@@ -73,10 +83,11 @@ pub struct LogWorkoutBody {
     #[schema(format = Uuid)]
     gear_id: Option<String>,
     /// The workout's id, a UUID of version 7 made by you; made for you when absent.
-    #[schema(format = Uuid)]
+    #[schema(format = Uuid, pattern = "^[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-7[0-9A-Fa-f]{3}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}$")]
     id: Option<String>,
     /// Strength sets, in order; up to 500.
     #[serde(default)]
+    #[schema(max_items = 500)]
     sets: Vec<SetBody>,
 }
 
@@ -85,7 +96,7 @@ pub struct LogWorkoutBody {
 /// A body with an `id` of its own is idempotent by itself; otherwise send an `Idempotency-Key`.
 #[utoipa::path(
     post, path = "/v1/workouts", operation_id = "log_workout", tag = "workouts",
-    params(("Idempotency-Key" = Option<String>, Header, description = "Your name for this request, 1 to 255 characters")),
+    params(KeyHeader),
     request_body = LogWorkoutBody,
     responses(
         (status = 202, description = "Stored", body = StoredCommand, headers(
@@ -93,6 +104,11 @@ pub struct LogWorkoutBody {
             ("Location" = String, description = "Where the query API shows the workout"),
             ("Consistency-Token" = String, description = "As in the body"),
             ("Idempotency-Replayed" = String, description = "`true` on a repeated answer"),
+        ), links(
+            ("edit" = (operation_id = "edit_workout", parameters(
+                ("workout_id" = "$response.body#/id"), ("If-Match" = "$response.header.ETag"),
+            ))),
+            ("delete" = (operation_id = "delete_workout", parameters(("workout_id" = "$response.body#/id")))),
         )),
         CommandProblems,
     ),

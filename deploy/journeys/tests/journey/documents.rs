@@ -217,7 +217,8 @@ async fn an_erasure(bob: &Signed) {
 
 async fn an_account(stack: &TestStack, ann: &Signed) {
     let commands = &ann.commands;
-    let key = sent::ApiKeyBody { name: "export".parse().unwrap(), scopes: vec!["read".to_owned()], expires_at: None };
+    let key =
+        sent::ApiKeyBody { name: "export".parse().unwrap(), scopes: vec!["read".parse().unwrap()], expires_at: None };
     let made = commands.create_api_key(&key).await.unwrap().value;
     let token = commands.exchange_api_key(&sent::ExchangeBody { api_key: made.key }).await.unwrap().value;
     let program = command_api::Client::new(&stack.url("command-api").unwrap()).unwrap().with_token(&token.access_token);

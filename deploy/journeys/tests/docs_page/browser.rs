@@ -1,0 +1,193 @@
+//! A headless Chromium of a test's own, which notes what it asks for and what its pages may not do.
+//! Without one the test is skipped, and says so; in CI it fails.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use fittrack_journeys::patience::until;
+use fittrack_local::process::find_program;
+use serde_json::{Value, json};
+use thirtyfour::common::capabilities::chromium::ChromiumLikeCapabilities;
+use thirtyfour::{By, DesiredCapabilities, LoggingPrefsLogLevel, WebDriver, WebElement};
+
+use super::webdriver::Client;
+
+/// When a click is taken for lost; far longer than a page takes to show what it makes.
+const AGAIN: Duration = Duration::from_secs(10);
+/// Notes what the policy of a page forbids, from before its first line on.
+const NOTES: &str = "window.violations = []; document.addEventListener('securitypolicyviolation', event => \
+                     window.violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`));";
+
+pub struct Browser {
+    driver: WebDriver,
+    requested: Vec<String>,
+    chromedriver: Child,
+    /// Of its profile, fresh for each; goes when it has gone.
+    _folder: tempfile::TempDir,
+}
+
+impl Browser {
+    /// Nothing, said on stderr, where the machine has no browser.
+    pub async fn start() -> Option<Self> {
+        let chromium = ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(find_program);
+        let (Some(chromium), Some(chromedriver)) = (chromium, find_program("chromedriver")) else {
+            assert!(std::env::var("CI").as_deref() != Ok("true"), "CI has no Chromium with chromedriver");
+            eprintln!(
+                "SKIPPED: there is no Chromium with chromedriver, which `deploy/fittrack test` offers to install"
+            );
+            return None;
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("chromedriver.log");
+        let mut chromedriver = Command::new(chromedriver);
+        chromedriver.args(["--port=0", "--enable-chrome-logs"]).stdin(Stdio::null());
+        chromedriver.stdout(std::fs::File::create(&log).unwrap()).stderr(Stdio::null());
+        let chromedriver = chromedriver.spawn().unwrap();
+        let port = until("chromedriver says its port", async || {
+            let said = std::fs::read_to_string(&log).unwrap_or_default();
+            let port = said.split_once("successfully on port ").and_then(|(_, rest)| rest.split_once('.'));
+            port.and_then(|(port, _)| port.parse::<u16>().ok()).ok_or(said)
+        });
+        let port = port.await.unwrap();
+        let capabilities = capabilities(&chromium, &folder.path().join("profile"));
+        let builder = WebDriver::builder(format!("http://127.0.0.1:{port}"), capabilities);
+        let driver = builder.client(Client(reqwest::Client::new())).connect().await.unwrap();
+        driver.cdp().send_raw("Page.addScriptToEvaluateOnNewDocument", json!({ "source": NOTES })).await.unwrap();
+        Some(Self { driver, requested: Vec::new(), chromedriver, _folder: folder })
+    }
+
+    pub async fn open(&self, url: &str) {
+        self.driver.goto(url).await.unwrap();
+    }
+
+    /// Gives the page a window of this size, in CSS pixels, as a phone would.
+    pub async fn resize(&self, width: u32, height: u32) {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
+        self.driver.cdp().send_raw("Emulation.setDeviceMetricsOverride", size).await.unwrap();
+    }
+
+    /// How wide the page is, with what one would have to scroll to.
+    pub async fn page_width(&self) -> u64 {
+        let script = "return document.documentElement.scrollWidth;";
+        self.driver.execute(script, Vec::new()).await.unwrap().convert().unwrap()
+    }
+
+    /// How many there are, as soon as there are any.
+    pub async fn count_when_there(&self, selector: &str) -> usize {
+        self.found(selector).await;
+        self.driver.find_all(By::Css(selector)).await.unwrap().len()
+    }
+
+    /// Clicks on one thing until there is another, which the click makes: a page that still moves loses clicks.
+    pub async fn click(&self, selector: &str, makes: &str) {
+        let what = format!("a click on {selector} makes {makes}");
+        let mut clicked: Option<Instant> = None;
+        let made = until(&what, async || {
+            if self.driver.find(By::Css(makes)).await.is_ok() {
+                return Ok(());
+            }
+            if clicked.is_none_or(|at| at.elapsed() > AGAIN) {
+                let element = self.driver.find(By::Css(selector)).await.map_err(|error| error.to_string())?;
+                element.click().await.map_err(|error| error.to_string())?;
+                clicked = Some(Instant::now());
+            }
+            Err("there is none".to_owned())
+        });
+        made.await.unwrap();
+    }
+
+    pub async fn fill(&self, selector: &str, text: &str) {
+        self.found(selector).await.send_keys(text).await.unwrap();
+    }
+
+    /// The text of what is there, as soon as it has some.
+    pub async fn text(&self, selector: &str) -> String {
+        let what = format!("{selector} says something");
+        let text = until(&what, async || {
+            let element = self.driver.find(By::Css(selector)).await.map_err(|error| error.to_string())?;
+            let text = element.text().await.map_err(|error| error.to_string())?;
+            if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(text) }
+        });
+        text.await.unwrap()
+    }
+
+    pub async fn run(&self, script: &str) {
+        self.driver.execute(script, Vec::new()).await.unwrap();
+    }
+
+    /// Every address its pages have asked for.
+    pub async fn requested(&mut self) -> Vec<String> {
+        for entry in self.driver.get_log("performance").await.unwrap() {
+            let event: Value = serde_json::from_str(&entry.message).unwrap();
+            let (method, sent) = (&event["message"]["method"], &event["message"]["params"]);
+            // Its own page, which it begins with, is of `chrome:` and asks for itself.
+            let is_its_own = sent["documentURL"].as_str().is_some_and(|url| url.starts_with("chrome:"));
+            if method == "Network.requestWillBeSent" && !is_its_own {
+                self.requested.push(sent["request"]["url"].as_str().unwrap().to_owned());
+            }
+        }
+        self.requested.clone()
+    }
+
+    /// What the page did that its policy forbids.
+    pub async fn violations(&self) -> Vec<String> {
+        let noted = self.driver.execute("return window.violations;", Vec::new()).await.unwrap();
+        noted.convert().unwrap()
+    }
+
+    /// What the console says in red or yellow.
+    pub async fn complaints(&self) -> Vec<String> {
+        let said = self.driver.get_log("browser").await.unwrap();
+        let complaints = said.into_iter().filter(|entry| matches!(entry.level.as_str(), "SEVERE" | "WARNING"));
+        complaints.map(|entry| entry.message).collect()
+    }
+
+    /// Keeps a picture of the page where `FITTRACK_PICTURES` names a folder.
+    pub async fn picture(&self, name: &str) {
+        if let Some(folder) = std::env::var_os("FITTRACK_PICTURES") {
+            let png = self.driver.screenshot_as_png().await.unwrap();
+            std::fs::write(PathBuf::from(folder).join(format!("{name}.png")), png).unwrap();
+        }
+    }
+
+    async fn found(&self, selector: &str) -> WebElement {
+        let what = format!("there is {selector}");
+        let found = until(&what, async || self.driver.find(By::Css(selector)).await.map_err(|error| error.to_string()));
+        found.await.unwrap()
+    }
+}
+
+impl Drop for Browser {
+    /// The driver takes its browser along.
+    fn drop(&mut self) {
+        let _ = Command::new("kill").arg(self.chromedriver.id().to_string()).status();
+        let _ = self.chromedriver.wait();
+    }
+}
+
+/// Headless, without a sandbox (which root and most containers cannot have), and deaf to every name but this machine's address.
+fn capabilities(chromium: &Path, profile: &Path) -> thirtyfour::ChromeCapabilities {
+    let mut capabilities = DesiredCapabilities::chrome();
+    capabilities.set_binary(&chromium.to_string_lossy()).unwrap();
+    for flag in [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--disable-dev-shm-usage",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-proxy-server",
+        "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+        &format!("--user-data-dir={}", profile.display()),
+    ] {
+        capabilities.add_arg(flag).unwrap();
+    }
+    for log in ["browser", "performance"] {
+        capabilities.set_logging_prefs(log.to_owned(), LoggingPrefsLogLevel::All).unwrap();
+    }
+    capabilities
+}

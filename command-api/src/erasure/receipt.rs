@@ -18,7 +18,7 @@ const SESSIONS_DAYS: i64 = 15;
 /// An erasure, and what became of it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(example = json!({
-    "id": "8b6f3c1e-5a0d-4a53-9d3e-0f4f0f3c2b11", "status": "succeeded",
+    "id": "8b6f3c1e-5a0d-4a53-9d3e-0f4f0f3c2b11", "state": "succeeded",
     "requested_at": "2026-11-29T10:00:00Z", "finished_at": "2026-11-29T10:00:03Z",
     "removed": [
         {"place": "event_store", "what": "events", "count": 412},
@@ -30,8 +30,8 @@ const SESSIONS_DAYS: i64 = 15;
 pub struct Receipt {
     /// The erasure's id.
     id: Uuid,
-    /// `pending` until nothing is left, then `succeeded`.
-    status: ErasureStatus,
+    /// How far it is: `pending` until nothing is left, then `succeeded`.
+    state: ErasureState,
     /// When it was asked for; the account was closed then.
     requested_at: DateTime<Utc>,
     /// When nothing was left in any database.
@@ -45,7 +45,7 @@ pub struct Receipt {
 /// Whether it is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum ErasureStatus {
+pub enum ErasureState {
     /// Under way.
     Pending,
     /// Done.
@@ -77,7 +77,7 @@ pub struct Expiring {
 impl Receipt {
     /// Whether nothing is left to do.
     pub fn is_finished(&self) -> bool {
-        self.status == ErasureStatus::Succeeded
+        self.state == ErasureState::Succeeded
     }
 }
 
@@ -115,7 +115,7 @@ impl From<Erasure> for Receipt {
         ];
         Self {
             id,
-            status: if finished_at.is_some() { ErasureStatus::Succeeded } else { ErasureStatus::Pending },
+            state: if finished_at.is_some() { ErasureState::Succeeded } else { ErasureState::Pending },
             requested_at,
             finished_at,
             removed: things.collect(),

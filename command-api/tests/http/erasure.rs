@@ -135,11 +135,11 @@ async fn nothing_of_an_erased_account_is_found_in_any_database_and_the_receipt_s
     let answer = leaves(&ada, PASSWORD).await;
     assert_eq!(answer.status, 202, "{}", answer.body);
     let receipt = answer.header("location").unwrap().to_owned();
-    assert_eq!((answer.body["status"].as_str(), answer.header("retry-after")), (Some("pending"), Some("2")));
+    assert_eq!((answer.body["state"].as_str(), answer.header("retry-after")), (Some("pending"), Some("2")));
     leaving.eraser.work().await.unwrap();
     // The read models have not passed the last event yet.
     let waiting = leaving.world.anonymous().get(&receipt).answer().await;
-    assert_eq!((waiting.status.as_u16(), waiting.body["status"].as_str()), (200, Some("pending")));
+    assert_eq!((waiting.status.as_u16(), waiting.body["state"].as_str()), (200, Some("pending")));
     let reason: String =
         sqlx::query_scalar("SELECT waits_for FROM erasures").fetch_one(&leaving.world.identity).await.unwrap();
     assert!(reason.ends_with("at position 0 of 7"), "{reason}");
@@ -147,7 +147,7 @@ async fn nothing_of_an_erased_account_is_found_in_any_database_and_the_receipt_s
     sqlx::query("UPDATE erasures SET lease_expires_at = NULL").execute(&leaving.world.identity).await.unwrap();
     leaving.eraser.work().await.unwrap();
     let done = leaving.world.anonymous().get(&receipt).answer().await;
-    assert_eq!((done.body["status"].as_str(), done.header("retry-after")), (Some("succeeded"), None), "{}", done.body);
+    assert_eq!((done.body["state"].as_str(), done.header("retry-after")), (Some("succeeded"), None), "{}", done.body);
     for (place, what, expected) in [
         ("event_store", "events", 6),
         ("event_store", "import_claims", 1),
@@ -209,7 +209,7 @@ async fn a_crash_at_any_step_leaves_something_that_is_finished_later() {
         sqlx::query(crash).bind(step).execute(&leaving.world.identity).await.unwrap();
         leaving.eraser.work().await.unwrap();
         let receipt = leaving.world.anonymous().get(&location).answer().await;
-        assert_eq!(receipt.body["status"], "succeeded", "{step}: {}", receipt.body);
+        assert_eq!(receipt.body["state"], "succeeded", "{step}: {}", receipt.body);
         let redacted_again = ["close_log", "redact_events"].contains(&step);
         assert_eq!(removed(&receipt.body, "event_store", "events"), if redacted_again { 6 } else { 0 }, "{step}");
         assert_eq!(leaving.rows_that_hold("adalovelace").await, [], "{step}");
@@ -277,7 +277,7 @@ async fn files_of_a_workout_that_was_deleted_before_go_with_the_account() {
     let location = leaves(&ada, PASSWORD).await.header("location").unwrap().to_owned();
     leaving.eraser.work().await.unwrap();
     let receipt = world.anonymous().get(&location).answer().await;
-    assert_eq!(receipt.body["status"], "succeeded");
+    assert_eq!(receipt.body["state"], "succeeded");
     assert_eq!(count(&world.recordings, "SELECT count(*) FROM blobs").await, 0);
     assert_eq!(removed(&receipt.body, "recordings", "originals"), 1);
     assert_eq!(removed(&receipt.body, "recordings", "recordings"), 1);
@@ -302,7 +302,7 @@ async fn an_upload_whose_files_come_after_the_eraser_takes_them_away_itself() {
     eventually("the upload has its claim", claimed).await;
     let location = leaves(&ada, PASSWORD).await.header("location").unwrap().to_owned();
     leaving.eraser.work().await.unwrap();
-    assert_eq!(world.anonymous().get(&location).answer().await.body["status"], "succeeded");
+    assert_eq!(world.anonymous().get(&location).answer().await.body["state"], "succeeded");
     other.rollback().await.unwrap();
     upload.await.unwrap().assert_problem(401, "unauthenticated");
     assert_eq!(count(&world.recordings, "SELECT count(*) FROM blobs").await, 0);
@@ -342,12 +342,12 @@ async fn rows_that_a_projection_still_has_keep_the_receipt_back() {
     sqlx::query(parked).bind(ada.athlete_id).bind(partition).execute(&leaving.read_models).await.unwrap();
     let location = leaves(&ada, PASSWORD).await.header("location").unwrap().to_owned();
     leaving.eraser.work().await.unwrap();
-    let status = async || leaving.world.anonymous().get(&location).answer().await.body["status"].clone();
-    assert_eq!(status().await, "pending");
+    let state = async || leaving.world.anonymous().get(&location).answer().await.body["state"].clone();
+    assert_eq!(state().await, "pending");
     sqlx::query("DELETE FROM parked_events").execute(&leaving.read_models).await.unwrap();
     sqlx::query("UPDATE erasures SET lease_expires_at = NULL").execute(&leaving.world.identity).await.unwrap();
     leaving.eraser.work().await.unwrap();
-    assert_eq!(status().await, "succeeded");
+    assert_eq!(state().await, "succeeded");
 }
 
 #[tokio::test]

@@ -101,7 +101,7 @@ async fn told(stack: &TestStack, text: &str) -> Vec<String> {
 async fn receipt(api: &Api, location: &str) -> Value {
     until("the receipt says that nothing is left", async || {
         let answer = api.send(&Call::get(location)).await.map_err(|error| error.to_string())?;
-        if answer.json()["status"] == "succeeded" { Ok(answer.json()) } else { Err(answer.to_string()) }
+        if answer.json()["state"] == "succeeded" { Ok(answer.json()) } else { Err(answer.to_string()) }
     })
     .await
     .unwrap()
@@ -209,7 +209,7 @@ async fn an_operator_erases_an_account_and_sees_how_far_it_is() {
     ben.get_seeing("/v1/me", &ben.registered).await.unwrap();
     let asked = ["erase", "request", "--email", &ben.email, "--yes", "--wait"];
     let said = succeeds(&stack, Service::CommandApi, &asked).await;
-    assert!(said.contains("\"status\": \"succeeded\""), "{said}");
+    assert!(said.contains("\"state\": \"succeeded\""), "{said}");
     let nobody = stack.operator(Service::CommandApi, &asked).await.unwrap();
     assert_eq!(nobody.status.code(), Some(1), "the address has no account any more");
     let list = stack.operator_json(Service::CommandApi, &["erase", "list", "--json"]).await.unwrap();
@@ -220,5 +220,5 @@ async fn an_operator_erases_an_account_and_sees_how_far_it_is() {
     // After a backup was restored: asked for once more, by the id alone.
     let id = ben.id.to_string();
     let again = succeeds(&stack, Service::CommandApi, &["erase", "request", "--athlete", &id, "--yes", "--wait"]).await;
-    assert!(again.contains("\"status\": \"succeeded\""), "{again}");
+    assert!(again.contains("\"state\": \"succeeded\""), "{again}");
 }

@@ -105,7 +105,7 @@ async fn an_erasure_outlives_kills_while_its_athlete_goes_on_writing() {
     let api = stack.api().unwrap();
     until("nothing is left of who left", async || {
         let answer = api.send(&Call::get(&receipt)).await.map_err(|error| error.to_string())?;
-        if answer.json()["status"] == "succeeded" { Ok(()) } else { Err(answer.to_string()) }
+        if answer.json()["state"] == "succeeded" { Ok(()) } else { Err(answer.to_string()) }
     })
     .await
     .unwrap();

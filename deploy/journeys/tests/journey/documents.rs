@@ -209,7 +209,7 @@ async fn an_erasure(bob: &Signed) {
     let asked = when_not_busy(async || bob.commands.erase_account(&body).await).await.value;
     until("nothing is left", async || {
         let receipt = bob.commands.show_erasure(asked.id).await.map_err(|failure| failure.to_string())?.value;
-        if receipt.status == sent::ErasureStatus::Succeeded { Ok(()) } else { Err(format!("{receipt:?}")) }
+        if receipt.state == sent::ErasureState::Succeeded { Ok(()) } else { Err(format!("{receipt:?}")) }
     })
     .await
     .unwrap();

@@ -88,6 +88,7 @@ pub enum Verdict {
 #[derive(Clone)]
 pub struct Passwords {
     turns: Arc<Semaphore>,
+    at_once: u32,
     threads: Arc<Threads>,
     /// A hash of nobody's password, so that an unknown address costs what a wrong password costs.
     nobody: Arc<str>,
@@ -126,15 +127,17 @@ pub struct Turn {
 
 impl Passwords {
     /// At most `at_once` (at least one) are hashed at the same time.
-    pub fn new(at_once: usize) -> Result<Self, AccountError> {
+    pub fn new(at_once: u32) -> Result<Self, AccountError> {
         let nobody = hash(uuid::Uuid::new_v4().as_bytes())?.into();
         let at_once = at_once.max(1);
-        Ok(Self { turns: Arc::new(Semaphore::new(at_once)), threads: Arc::new(Threads::new(at_once)?), nobody })
+        let turns = usize::try_from(at_once).unwrap_or(1);
+        Ok(Self { turns: Arc::new(Semaphore::new(turns)), at_once, threads: Arc::new(Threads::new(turns)?), nobody })
     }
 
     /// One fewer at once than there are cores.
     pub fn for_this_machine() -> Result<Self, AccountError> {
-        Self::new(std::thread::available_parallelism().map_or(1, |cores| cores.get() - 1))
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self::new(u32::try_from(cores - 1).unwrap_or(u32::MAX))
     }
 
     /// A turn, within half a second: what is asked for in numbers takes it before it costs anything else.
@@ -161,9 +164,8 @@ impl Passwords {
 
     /// All turns taken, for tests of what happens then.
     #[doc(hidden)]
-    pub fn exhausted(&self) -> Option<OwnedSemaphorePermit> {
-        let turns = u32::try_from(self.turns.available_permits()).ok()?;
-        Arc::clone(&self.turns).try_acquire_many_owned(turns).ok()
+    pub async fn exhausted(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.turns).acquire_many_owned(self.at_once).await.ok()
     }
 }
 
@@ -285,7 +287,7 @@ mod tests {
     #[tokio::test]
     async fn when_all_turns_are_taken_one_is_told_so() {
         let passwords = Passwords::new(1).unwrap();
-        let taken = passwords.exhausted();
+        let taken = passwords.exhausted().await;
         let refused = passwords.verify("whatever".to_owned(), None).await.unwrap_err();
         assert!(matches!(refused, AccountError::Capacity(NoCapacity)));
         drop(taken);

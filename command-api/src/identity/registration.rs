@@ -93,9 +93,7 @@ impl Registration {
         let subject = Subject::registration(newcomer.email.as_str());
         let origin = newcomer.origin.clone();
         let tried = self.throttle.begin(subject, &origin).await??;
-        let outcome = self.try_to_register(newcomer, turn).await;
-        sleep(until_the_next_step(started.elapsed())).await;
-        match outcome {
+        let answer = match self.try_to_register(newcomer, turn).await {
             Ok(Outcome::Registered(receipt)) => Ok(receipt),
             Ok(Outcome::Decoy(receipt)) => {
                 said(self.throttle.failed(tried, &origin).await);
@@ -107,7 +105,10 @@ impl Registration {
                 }
                 Err(error)
             }
-        }
+        };
+        // Last, for what comes before it differs.
+        sleep(until_the_next_step(started.elapsed())).await;
+        answer
     }
 
     async fn try_to_register(&self, newcomer: Newcomer, turn: Turn) -> Result<Outcome, AccountError> {

@@ -285,7 +285,7 @@ async fn a_client_s_retry_finishes_what_its_first_try_left() {
 #[tokio::test]
 async fn when_passwords_are_being_checked_by_too_many_one_is_asked_to_come_back() {
     let world = World::new().await;
-    let turns = world.app.passwords.exhausted();
+    let turns = world.app.passwords.exhausted().await;
     let answer = signs_in(&world, "ann@example.org", PASSWORD).await;
     answer.assert_problem(503, "temporary-reduced-capacity");
     assert_eq!(answer.header("retry-after"), Some("1"));

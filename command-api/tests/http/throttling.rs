@@ -143,7 +143,7 @@ async fn guessing_the_current_password_is_slowed_down_too() {
 async fn a_try_that_nobody_could_judge_is_none() {
     let world = World::new().await;
     world.athlete("ann").await;
-    let turns = world.app.passwords.exhausted();
+    let turns = world.app.passwords.exhausted().await;
     for _ in 0..8 {
         tries(&world.anonymous(), "ann@example.org", PASSWORD).await.assert_problem(503, "temporary-reduced-capacity");
     }

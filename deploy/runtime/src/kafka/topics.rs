@@ -12,8 +12,10 @@ use tokio_util::sync::CancellationToken;
 use super::{KafkaAccess, LogContext, admin, base};
 use crate::backoff::Backoff;
 
-/// How long one question to the broker may take.
+/// How long making topics may take.
 const REQUEST: Duration = Duration::from_secs(5);
+/// How long one look at a topic may take; a process that ends waits for it.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// A topic as it must exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +76,10 @@ pub async fn ensure_topics(
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
     let mut said = String::new();
     loop {
-        let attempt = match missing(&looking, topics).await {
+        let Some(looked) = token.run_until_cancelled(missing(&looking, topics)).await else {
+            return Err(TopicError::Cancelled);
+        };
+        let attempt = match looked {
             Ok(missing) if missing.is_empty() => return Ok(()),
             // Made, they are looked at again: a topic just made may not be known everywhere yet.
             Ok(missing) => create(&admin, access, &missing).await,
@@ -107,7 +112,7 @@ async fn missing(looking: &Arc<BaseConsumer<LogContext>>, topics: &[TopicSpec]) 
         let mut missing = Vec::new();
         for topic in topics {
             let metadata = looking
-                .fetch_metadata(Some(&topic.name), REQUEST)
+                .fetch_metadata(Some(&topic.name), LOOK)
                 .map_err(|error| Attempt::Again(looking.context().refusal().unwrap_or_else(|| error.to_string())))?;
             let Some(found) = metadata.topics().first() else { continue };
             match found.error().map(RDKafkaErrorCode::from) {

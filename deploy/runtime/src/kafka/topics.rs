@@ -14,6 +14,8 @@ use crate::backoff::Backoff;
 
 /// How long making topics may take.
 const REQUEST: Duration = Duration::from_secs(5);
+/// The most that is read of what a client has to tell after it failed.
+const TOLD: usize = 100;
 /// How long one look at a topic may take; a process that ends waits for it.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -111,9 +113,11 @@ async fn missing(looking: &Arc<BaseConsumer<LogContext>>, topics: &[TopicSpec]) 
     let asked = tokio::task::spawn_blocking(move || {
         let mut missing = Vec::new();
         for topic in topics {
-            let metadata = looking
-                .fetch_metadata(Some(&topic.name), LOOK)
-                .map_err(|error| Attempt::Again(looking.context().refusal().unwrap_or_else(|| error.to_string())))?;
+            let metadata = looking.fetch_metadata(Some(&topic.name), LOOK).map_err(|error| {
+                // Why is told to who polls, and nobody else polls this client.
+                (0..TOLD).take_while(|_| looking.poll(Duration::ZERO).is_some()).for_each(drop);
+                Attempt::Again(looking.context().refusal().unwrap_or_else(|| error.to_string()))
+            })?;
             let Some(found) = metadata.topics().first() else { continue };
             match found.error().map(RDKafkaErrorCode::from) {
                 Some(RDKafkaErrorCode::UnknownTopicOrPartition) => missing.push(topic),

@@ -123,6 +123,31 @@ mod tests {
         assert!(list.allowed.contains(&groups));
     }
 
+    /// The runbook is what operators type: no right more, and none less.
+    #[test]
+    fn the_runbook_says_the_same() {
+        let list = AccessList::committed().unwrap();
+        let runbook = include_str!("../../../runbooks/kafka.md");
+        let said =
+            |beginning: &str| -> Vec<&str> { runbook.lines().filter(|line| line.starts_with(beginning)).collect() };
+        let rights: Vec<String> = list.allowed.iter().map(command).collect();
+        assert_eq!(said("acls --add "), rights);
+        let topics = said("topics --create ");
+        assert_eq!(topics.len(), list.topics.len());
+        for (Topic { name, partitions, retention_ms }, line) in list.topics.iter().zip(topics) {
+            let begins = format!("--topic {name} --partitions {partitions} --config retention.ms={retention_ms} ");
+            assert!(line.contains(&begins), "{line}");
+        }
+    }
+
+    /// How the right is given with Kafka's own tool.
+    fn command(allowed: &Allowed) -> String {
+        let Allowed { user, operation, resource, name, is_prefix } = allowed;
+        let resource = format!("{resource:?}").to_lowercase();
+        let pattern = if *is_prefix { " --resource-pattern-type prefixed" } else { "" };
+        format!("acls --add --allow-principal User:{user} --operation {operation:?} --{resource} {name}{pattern}")
+    }
+
     #[test]
     fn a_line_nobody_understands_is_named_and_gives_nothing() {
         for line in [

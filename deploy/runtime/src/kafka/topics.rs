@@ -12,8 +12,12 @@ use tokio_util::sync::CancellationToken;
 use super::{KafkaAccess, LogContext, admin, base};
 use crate::backoff::Backoff;
 
-/// How long one question to the broker may take.
+/// How long making topics may take.
 const REQUEST: Duration = Duration::from_secs(5);
+/// The most that is read of what a client has to tell after it failed.
+const TOLD: usize = 100;
+/// How long one look at a topic may take; a process that ends waits for it.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// A topic as it must exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,7 +78,10 @@ pub async fn ensure_topics(
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2));
     let mut said = String::new();
     loop {
-        let attempt = match missing(&looking, topics).await {
+        let Some(looked) = token.run_until_cancelled(missing(&looking, topics)).await else {
+            return Err(TopicError::Cancelled);
+        };
+        let attempt = match looked {
             Ok(missing) if missing.is_empty() => return Ok(()),
             // Made, they are looked at again: a topic just made may not be known everywhere yet.
             Ok(missing) => create(&admin, access, &missing).await,
@@ -106,9 +113,11 @@ async fn missing(looking: &Arc<BaseConsumer<LogContext>>, topics: &[TopicSpec]) 
     let asked = tokio::task::spawn_blocking(move || {
         let mut missing = Vec::new();
         for topic in topics {
-            let metadata = looking
-                .fetch_metadata(Some(&topic.name), REQUEST)
-                .map_err(|error| Attempt::Again(looking.context().refusal().unwrap_or_else(|| error.to_string())))?;
+            let metadata = looking.fetch_metadata(Some(&topic.name), LOOK).map_err(|error| {
+                // Why is told to who polls, and nobody else polls this client.
+                (0..TOLD).take_while(|_| looking.poll(Duration::ZERO).is_some()).for_each(drop);
+                Attempt::Again(looking.context().refusal().unwrap_or_else(|| error.to_string()))
+            })?;
             let Some(found) = metadata.topics().first() else { continue };
             match found.error().map(RDKafkaErrorCode::from) {
                 Some(RDKafkaErrorCode::UnknownTopicOrPartition) => missing.push(topic),

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use fittrack_runtime::private::Check;
 use fittrack_schemas::read_models::Build;
 use sqlx::PgPool;
-use tokio::{task::JoinHandle, time::sleep};
+use tokio::{runtime::Handle, task::JoinHandle, time::sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -120,13 +120,16 @@ impl Feeder {
     }
 }
 
-/// Closes a pool when it is dropped, however the runner ends.
+/// Closes a pool and its connections when it is dropped, however the runner ends.
 struct Closed(PgPool);
 
 impl Drop for Closed {
     fn drop(&mut self) {
-        // The pool is closed from here on; nobody waits until its connections are.
-        drop(self.0.close());
+        let pool = self.0.clone();
+        // Its connections are closed by whoever waits for that.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move { pool.close().await });
+        }
     }
 }
 

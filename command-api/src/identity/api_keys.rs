@@ -155,7 +155,7 @@ impl ApiKeys {
     pub async fn create(
         &self,
         athlete_id: Uuid,
-        session_id: Option<Uuid>,
+        session_id: Uuid,
         new: NewKey,
         origin: &Origin,
     ) -> Result<Created, sqlx::Error> {

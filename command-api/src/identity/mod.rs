@@ -100,7 +100,7 @@ mod tests {
         };
         let change = password_change::PasswordChange {
             athlete_id: AthleteId(id),
-            session_id: None,
+            session_id: uuid::Uuid::nil(),
             current: hush(),
             new: passwords::NewPassword::parse(HUSH).unwrap(),
             origin: audit::Origin::default(),

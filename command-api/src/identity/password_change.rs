@@ -20,7 +20,7 @@ pub struct PasswordChange {
     /// Whose.
     pub athlete_id: AthleteId,
     /// The session that stays.
-    pub session_id: Option<Uuid>,
+    pub session_id: Uuid,
     /// What they say their password is.
     pub current: Secret,
     /// What it is to be.
@@ -77,7 +77,8 @@ impl SignIn {
         if !accounts::change_password(&mut transaction, &account, &new_hash).await? {
             return Ok(Changed::Conflict);
         }
-        let ended = Sessions::end_others(&mut transaction, athlete_id.0, session_id, EndedBy::PasswordChange).await?;
+        let ended =
+            Sessions::end_others(&mut transaction, athlete_id.0, Some(session_id), EndedBy::PasswordChange).await?;
         let entry = Entry::by_athlete(AuditEvent::PasswordChange, athlete_id.0, &origin)
             .details(json!({"sessions_ended": ended.len()}));
         audit::record(&mut *transaction, entry).await?;

@@ -76,7 +76,7 @@ impl Tokens {
             nbf: issued,
             iat: issued,
             jti: Uuid::new_v4().to_string(),
-            sid: Some(grant.session_id.to_string()),
+            sid: grant.session_id.to_string(),
             scope: grant.scope.clone(),
         })
     }
@@ -100,7 +100,7 @@ mod tests {
         let now = clock::now();
         let grant = Grant::of_session(ann, Uuid::from_u128(8));
         let caller = verifier.verify(&tokens.issue(&grant, now).unwrap()).await.unwrap();
-        assert_eq!((caller.athlete_id, caller.session_id), (ann.0, Some(Uuid::from_u128(8))));
+        assert_eq!((caller.athlete_id, caller.session_id), (ann.0, Uuid::from_u128(8)));
         let old = tokens.issue(&grant, now - chrono::TimeDelta::seconds(LIFETIME_S + 10)).unwrap();
         assert_eq!(verifier.verify(&old).await, Err(AuthError::Expired));
     }

@@ -123,7 +123,7 @@ fn table(ours: &Forger, theirs: &Forger, public: &Value) -> Vec<(&'static str, S
     for alg in ["none", "NONE", "HS256", "RS256", "PS256", "ES256", "Ed25519", "nonsense"] {
         table.push(("another algorithm named", ours.with_header("alg", json!(alg))));
     }
-    for field in ["alg", "typ", "kid", "iss", "aud", "sub", "exp", "nbf", "iat", "jti"] {
+    for field in ["alg", "typ", "kid", "iss", "aud", "sub", "exp", "nbf", "iat", "jti", "sid"] {
         table.push(("something missing", ours.without(field)));
     }
     table

@@ -94,7 +94,7 @@ async fn who_is_not_signed_in_gets_nowhere() {
             nbf: now - 10,
             iat: now - 10,
             jti: "1".into(),
-            sid: None,
+            sid: Uuid::new_v4().to_string(),
             scope: None,
         };
         world.app.tokens.key().sign(&claims).unwrap()

@@ -293,7 +293,7 @@ async fn the_list_of_ended_sessions_holds_ids_alone_and_has_a_tag() {
     let empty = get("").await;
     assert_eq!((empty.status.as_u16(), &empty.body), (200, &json!({"sessions": []})));
     assert_eq!(empty.header("cache-control"), Some("no-cache"));
-    let session_id = world.app.verifier.verify(ann.token()).await.unwrap().session_id.unwrap();
+    let session_id = world.app.verifier.verify(ann.token()).await.unwrap().session_id;
     ann.delete("/v1/account/sessions/current").answer().await;
     world.app.ended.read().await.unwrap();
     let one = get(empty.header("etag").unwrap()).await;

@@ -42,7 +42,7 @@ const REMEMBERED_TOKENS: u64 = 100_000;
 /// How often the set is fetched although nothing asks for it, so that retired keys go.
 const REFRESH: Duration = Duration::from_secs(300);
 
-/// What an access token says; every field but the last two is required.
+/// What an access token says; every field but the last is required.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccessClaims {
     /// The issuer.
@@ -59,9 +59,8 @@ pub struct AccessClaims {
     pub iat: i64,
     /// The token's own id.
     pub jti: String,
-    /// The session it belongs to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sid: Option<String>,
+    /// The session it belongs to, a UUID: a token of no session would be one that nobody can end.
+    pub sid: String,
     /// Space-separated scopes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
@@ -73,7 +72,7 @@ pub struct Caller {
     /// The athlete.
     pub athlete_id: Uuid,
     /// The session the token belongs to.
-    pub session_id: Option<Uuid>,
+    pub session_id: Uuid,
     /// What the token is limited to; none where it is good for everything its athlete may do.
     pub scopes: Option<Arc<[String]>>,
 }
@@ -92,8 +91,8 @@ impl Caller {
         if self.may(method, path) {
             return Ok(());
         }
-        let (athlete_id, session_id) = (self.athlete_id, self.session_id.map(tracing::field::display));
-        tracing::warn!(target: "audit", event = "authz_fail", %athlete_id, session_id, %method, path, "audit");
+        let (athlete_id, session_id) = (self.athlete_id, self.session_id);
+        tracing::warn!(target: "audit", event = "authz_fail", %athlete_id, %session_id, %method, path, "audit");
         Err(Problem::forbidden("the scopes of the access token do not allow this").header(WWW_AUTHENTICATE, TOO_NARROW))
     }
 
@@ -271,10 +270,10 @@ impl Verifier {
 
     /// The caller, unless their session has ended.
     fn signed_in(&self, caller: Caller) -> Result<Caller, AuthError> {
-        match caller.session_id.map(|session_id| self.revocations.has_ended(session_id)) {
-            None | Some(Some(false)) => Ok(caller),
-            Some(Some(true)) => Err(AuthError::Ended),
-            Some(None) => Err(AuthError::NotYet),
+        match self.revocations.has_ended(caller.session_id) {
+            Some(false) => Ok(caller),
+            Some(true) => Err(AuthError::Ended),
+            None => Err(AuthError::NotYet),
         }
     }
 
@@ -292,7 +291,7 @@ impl Verifier {
             .claims;
         let athlete_id = Uuid::parse_str(&claims.sub).map_err(|_| AuthError::Invalid)?;
         let scopes = claims.scope.map(|scope| scope.split_whitespace().map(str::to_owned).collect());
-        let session_id = claims.sid.map(|sid| Uuid::parse_str(&sid)).transpose().map_err(|_| AuthError::Invalid)?;
+        let session_id = Uuid::parse_str(&claims.sid).map_err(|_| AuthError::Invalid)?;
         let caller = Caller { athlete_id, session_id, scopes };
         Ok(Verified { caller, expires_at: claims.exp })
     }

@@ -176,7 +176,7 @@ impl Stage {
             nbf: now - 1,
             iat: now - 1,
             jti: Uuid::now_v7().to_string(),
-            sid: None,
+            sid: Uuid::now_v7().to_string(),
             scope: None,
         };
         Athlete { id, token: self.key.sign(&claims).unwrap() }

@@ -41,8 +41,6 @@ pub async fn end_session(
     responses((status = 204, description = "Signed out"), OwnAccountProblems),
 )]
 pub async fn sign_out(State(app): State<App>, caller: Caller, origin: Origin) -> Result<StatusCode, Problem> {
-    if let Some(session_id) = caller.session_id {
-        app.sessions.end(caller.athlete_id, session_id, &origin).await.map_err(problems::of_database)?;
-    }
+    app.sessions.end(caller.athlete_id, caller.session_id, &origin).await.map_err(problems::of_database)?;
     Ok(StatusCode::NO_CONTENT)
 }

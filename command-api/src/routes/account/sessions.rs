@@ -142,7 +142,7 @@ pub async fn list_sessions(State(app): State<App>, caller: Caller) -> Result<(No
         last_used_at: session.last_used_at,
         expires_at: session.expires_at,
         user_agent: session.user_agent,
-        current: caller.session_id == Some(session.session_id),
+        current: caller.session_id == session.session_id,
     };
     Ok((NOT_KEPT, Json(OwnSessions { items: sessions.into_iter().map(own).collect(), next: None })))
 }

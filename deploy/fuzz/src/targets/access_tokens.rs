@@ -39,7 +39,7 @@ fn claims(scope: Option<String>) -> AccessClaims {
         nbf: now,
         iat: now,
         jti: "fuzz".to_owned(),
-        sid: None,
+        sid: "0198c0de-0000-7000-8000-00000000005e".to_owned(),
         scope,
     }
 }

@@ -52,7 +52,7 @@ impl Counted {
             nbf: now,
             iat: now,
             jti: Uuid::now_v7().to_string(),
-            sid: None,
+            sid: Uuid::now_v7().to_string(),
             scope: None,
         };
         self.key.sign(&claims).unwrap()

@@ -160,8 +160,11 @@ async fn every_kind_of_command(moment: Moment) {
     let newcomer =
         Athlete::new(api.clone(), registered.id().unwrap(), "Newcomer", &email, &password, registered.token());
     newcomer.sign_in().await.unwrap();
-    let seen = newcomer.get_seeing("/v1/me", &newcomer.registered).await.unwrap();
-    assert_eq!(seen.json()["display_name"], "Newcomer");
+    // The dead process still has the relay's leases, for ten seconds.
+    let seen = until("the newcomer is read", async || {
+        newcomer.get_seeing("/v1/me", &newcomer.registered).await.map_err(|error| error.to_string())
+    });
+    assert_eq!(seen.await.unwrap().json()["display_name"], "Newcomer");
 }
 
 #[tokio::test(flavor = "multi_thread")]

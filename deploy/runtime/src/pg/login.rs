@@ -5,7 +5,7 @@ use std::fmt::{self, Debug, Formatter};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::{PgConnectOptions, PgConnection, PgPool};
 use sqlx::{ConnectOptions, Connection};
@@ -16,6 +16,10 @@ use crate::config::Secret;
 
 /// Between two looks at the files.
 const PAUSE: Duration = Duration::from_secs(2);
+/// So long a login that the database refuses is tried at each look: its role has its new password any moment now.
+const SOON: Duration = Duration::from_secs(600);
+/// Then only so often: servers ban whoever fails to log in for hours.
+const SELDOM: Duration = Duration::from_secs(60);
 /// How long a new login may take to be tried.
 const TRIAL: Duration = Duration::from_secs(2);
 
@@ -42,6 +46,22 @@ struct State {
     pools: Vec<(PgPool, PoolSettings)>,
     /// What was wrong at the last look, so that it is said once.
     trouble: Option<String>,
+    /// The login that the database did not take last.
+    refused: Option<Refused>,
+}
+
+/// A login that the database does not take.
+#[derive(Clone)]
+struct Refused {
+    url: Secret,
+    since: Instant,
+    tried_at: Instant,
+}
+
+impl Refused {
+    fn is_due(&self, now: Instant) -> bool {
+        now.duration_since(self.since) < SOON || now.duration_since(self.tried_at) >= SELDOM
+    }
 }
 
 /// The setting and the file alone: the URL is a secret.
@@ -65,12 +85,14 @@ enum Refusal {
     Elsewhere,
     #[error("the database does not take its user and password: {0}")]
     Untaken(sqlx::Error),
+    #[error("the database did not take its user and password, and is not asked again so soon")]
+    AskedLately,
 }
 
 impl DatabaseUrl {
     /// The database of a setting, whose URL may be in a file.
     pub fn new(setting: &'static str, url: Secret, file: Option<PathBuf>) -> Self {
-        let state = Mutex::new(State { url, pools: Vec::new(), trouble: None });
+        let state = Mutex::new(State { url, pools: Vec::new(), trouble: None, refused: None });
         Self { inner: Arc::new(Inner { setting, file, state }) }
     }
 
@@ -98,6 +120,7 @@ impl DatabaseUrl {
                     tracing::info!(setting, file = %file.display(), "the login of a database has changed and is used from now on");
                 }
             }
+            Err(Refusal::AskedLately) => {}
             Err(refusal) => {
                 let reason = refusal.to_string();
                 let file = file.display();
@@ -130,7 +153,17 @@ impl DatabaseUrl {
         if place(&url) != place(&known) {
             return Err(Refusal::Elsewhere);
         }
-        try_login(&options.application_name("fittrack-login-trial")).await.map_err(Refusal::Untaken)?;
+        let refused = self.state().refused.take().filter(|refused| refused.url == url);
+        let now = Instant::now();
+        if let Some(refused) = refused.clone().filter(|refused| !refused.is_due(now)) {
+            self.state().refused = Some(refused);
+            return Err(Refusal::AskedLately);
+        }
+        if let Err(error) = try_login(&options.application_name("fittrack-login-trial")).await {
+            let since = refused.map_or(now, |refused| refused.since);
+            self.state().refused = Some(Refused { url, since, tried_at: now });
+            return Err(Refusal::Untaken(error));
+        }
         Ok(Some(url))
     }
 

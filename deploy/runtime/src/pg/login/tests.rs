@@ -222,3 +222,15 @@ fn no_debug_form_shows_a_login() {
     logins.add(&url);
     assert!(!format!("{url:?} {logins:?}").contains("hunter2"));
 }
+
+#[test]
+fn a_login_that_stays_refused_is_tried_seldom_after_a_while() {
+    let since = Instant::now();
+    let tried = |after_s, last_s| {
+        let refused = Refused { url: Secret::new("x"), since, tried_at: since + Duration::from_secs(last_s) };
+        refused.is_due(since + Duration::from_secs(after_s))
+    };
+    assert!(tried(2, 0) && tried(599, 597));
+    assert!(!tried(600, 598) && !tried(657, 598));
+    assert!(tried(658, 598) && tried(7_200, 7_140));
+}

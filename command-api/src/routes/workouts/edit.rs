@@ -12,7 +12,6 @@ use fittrack_runtime::{
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::{
     WORKOUT,
@@ -26,7 +25,7 @@ use crate::{
         accepted::{Accepted, StoredCommand},
         command::Command,
         documentation::{CommandProblems, VersionProblems},
-        fields::Fields,
+        fields::{Fields, uuid},
         headers::{IfMatchRequired, KeyHeader},
         if_match::dispatch_if_match,
         words,
@@ -171,7 +170,7 @@ fn convert(workout_id: WorkoutId, raw: EditWorkoutBody) -> Result<EditWorkout, P
         title: fields.patch("/title", raw.title, Title::parse),
         notes: fields.patch("/notes", raw.notes, Notes::parse),
         visibility: fields.patch("/visibility", raw.visibility, |name| Visibility::parse(&name)),
-        gear_id: fields.patch("/gear_id", raw.gear_id, |text| Uuid::try_parse(&text)),
+        gear_id: fields.patch("/gear_id", raw.gear_id, |text| uuid(&text)),
         sets: match raw.sets {
             Patch::Keep => Patch::Keep,
             Patch::Clear => Patch::Clear,

@@ -20,8 +20,8 @@ use crate::{
     app::App,
     imports::{Imported, Keyed, Upload, zip::receive},
     routes::{
-        accepted::Accepted, documentation::CommandProblems, headers::KeyHeader, idempotency::IDEMPOTENCY_REPLAYED,
-        words,
+        accepted::Accepted, documentation::CommandProblems, fields::uuid, headers::KeyHeader,
+        idempotency::IDEMPOTENCY_REPLAYED, words,
     },
 };
 
@@ -54,8 +54,8 @@ impl ImportQuery {
 
     /// The shoes or the bike.
     pub fn gear_id(&self) -> Result<Option<Uuid>, Problem> {
-        let gear_id = self.gear_id.as_deref().map(Uuid::try_parse).transpose();
-        gear_id.map_err(|reason| Problem::bad_request(format!("query parameter `gear_id`: {reason}")))
+        let gear_id = self.gear_id.as_deref().map(uuid).transpose();
+        gear_id.map_err(|reason| Problem::bad_request(format!("query parameter `gear_id` {reason}")))
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
         accepted::{Accepted, StoredCommand},
         command::{Command, is_reused},
         documentation::CommandProblems,
-        fields::Fields,
+        fields::{Fields, uuid},
         headers::KeyHeader,
         idempotency::command_about,
         problems, words,
@@ -150,7 +150,7 @@ fn convert(raw: LogWorkoutBody) -> Result<(WorkoutDraft, Option<Uuid>), Problem>
     let title = fields.optional("/title", raw.title, Title::parse);
     let notes = fields.optional("/notes", raw.notes, Notes::parse);
     let visibility = fields.optional("/visibility", raw.visibility, |name| Visibility::parse(&name));
-    let gear_id = fields.optional("/gear_id", raw.gear_id, |text| Uuid::try_parse(&text));
+    let gear_id = fields.optional("/gear_id", raw.gear_id, |text| uuid(&text));
     let id = fields.optional("/id", raw.id, uuid_v7);
     let sets = body::sets(&mut fields, raw.sets);
     let draft = match (sport, started_at, duration_s) {
@@ -180,7 +180,7 @@ fn convert(raw: LogWorkoutBody) -> Result<(WorkoutDraft, Option<Uuid>), Problem>
 /// A client's id must sort by time like ours, or the store's indexes would scatter.
 #[expect(clippy::needless_pass_by_value, reason = "the signature of a field's parse")]
 fn uuid_v7(text: String) -> Result<Uuid, ValueError> {
-    Uuid::try_parse(&text)
+    uuid(&text)
         .ok()
         .filter(|id| id.get_version_num() == 7)
         .ok_or_else(|| ValueError("must be a UUID of version 7".to_owned()))

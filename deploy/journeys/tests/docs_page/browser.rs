@@ -20,9 +20,10 @@ const NOTES: &str = "window.violations = []; document.addEventListener('security
                      window.violations.push(`${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}`));";
 
 pub struct Browser {
+    /// Ends first: what it would be asked for at the end goes with it.
+    _chromedriver: Chromedriver,
     driver: WebDriver,
     requested: Vec<String>,
-    chromedriver: Child,
     /// Of its profile, fresh for each; goes when it has gone.
     _folder: tempfile::TempDir,
 }
@@ -30,20 +31,20 @@ pub struct Browser {
 impl Browser {
     /// Nothing, said on stderr, where the machine has no browser.
     pub async fn start() -> Option<Self> {
-        let chromium = ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(find_program);
-        let (Some(chromium), Some(chromedriver)) = (chromium, find_program("chromedriver")) else {
-            assert!(std::env::var("CI").as_deref() != Ok("true"), "CI has no Chromium with chromedriver");
-            eprintln!(
-                "SKIPPED: there is no Chromium with chromedriver, which `deploy/fittrack test` offers to install"
-            );
-            return None;
+        let (chromium, chromedriver) = match programs() {
+            Ok(programs) => programs,
+            Err(reason) => {
+                assert!(std::env::var("CI").as_deref() != Ok("true"), "in CI nothing is skipped: {reason}");
+                eprintln!("SKIPPED: {reason}");
+                return None;
+            }
         };
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("chromedriver.log");
         let mut chromedriver = Command::new(chromedriver);
         chromedriver.args(["--port=0", "--enable-chrome-logs"]).stdin(Stdio::null());
         chromedriver.stdout(std::fs::File::create(&log).unwrap()).stderr(Stdio::null());
-        let chromedriver = chromedriver.spawn().unwrap();
+        let chromedriver = Chromedriver(chromedriver.spawn().unwrap());
         let port = until("chromedriver says its port", async || {
             let said = std::fs::read_to_string(&log).unwrap_or_default();
             let port = said.split_once("successfully on port ").and_then(|(_, rest)| rest.split_once('.'));
@@ -54,7 +55,7 @@ impl Browser {
         let builder = WebDriver::builder(format!("http://127.0.0.1:{port}"), capabilities);
         let driver = builder.client(Client(reqwest::Client::new())).connect().await.unwrap();
         driver.cdp().send_raw("Page.addScriptToEvaluateOnNewDocument", json!({ "source": NOTES })).await.unwrap();
-        Some(Self { driver, requested: Vec::new(), chromedriver, _folder: folder })
+        Some(Self { _chromedriver: chromedriver, driver, requested: Vec::new(), _folder: folder })
     }
 
     pub async fn open(&self, url: &str) {
@@ -136,10 +137,10 @@ impl Browser {
         noted.convert().unwrap()
     }
 
-    /// What the console says in red or yellow.
+    /// What the console says in red. In yellow it says what a later Chromium will no longer do, which is not for a test to find.
     pub async fn complaints(&self) -> Vec<String> {
         let said = self.driver.get_log("browser").await.unwrap();
-        let complaints = said.into_iter().filter(|entry| matches!(entry.level.as_str(), "SEVERE" | "WARNING"));
+        let complaints = said.into_iter().filter(|entry| entry.level == "SEVERE");
         complaints.map(|entry| entry.message).collect()
     }
 
@@ -158,12 +159,44 @@ impl Browser {
     }
 }
 
-impl Drop for Browser {
-    /// The driver takes its browser along.
+struct Chromedriver(Child);
+
+impl Drop for Chromedriver {
+    /// Asked to end it takes its browser along; killed it does not.
     fn drop(&mut self) {
-        let _ = Command::new("kill").arg(self.chromedriver.id().to_string()).status();
-        let _ = self.chromedriver.wait();
+        let asked = Command::new("kill").arg(self.0.id().to_string()).status();
+        if !asked.is_ok_and(|status| status.success()) {
+            let _ = self.0.kill();
+        }
+        let _ = self.0.wait();
     }
+}
+
+/// Chromium and chromedriver, or why there is no using them.
+fn programs() -> Result<(PathBuf, PathBuf), String> {
+    let chromium = ["chromium", "chromium-browser", "google-chrome"].into_iter().find_map(find_program);
+    let (Some(chromium), Some(chromedriver)) = (chromium, find_program("chromedriver")) else {
+        return Err("there is no Chromium with chromedriver, which `deploy/fittrack test` offers to install".to_owned());
+    };
+    let [browser, driver] = [&chromium, &chromedriver].map(|program| version(program));
+    if major(&browser).is_none() || major(&browser) != major(&driver) {
+        let (at, driver_at) = (chromium.display(), chromedriver.display());
+        return Err(format!(
+            "{at} is \"{browser}\" and {driver_at} is \"{driver}\": install both of one major version"
+        ));
+    }
+    Ok((chromium, chromedriver))
+}
+
+/// What a program says its version is.
+fn version(program: &Path) -> String {
+    let said = Command::new(program).arg("--version").stdin(Stdio::null()).output();
+    said.map_or_else(|error| error.to_string(), |said| String::from_utf8_lossy(&said.stdout).trim().to_owned())
+}
+
+/// The 156 of `Chromium 156.0.8078.108 built on Debian`.
+fn major(version: &str) -> Option<u32> {
+    version.split_whitespace().find_map(|word| word.split_once('.')?.0.parse().ok())
 }
 
 /// Headless, without a sandbox (which root and most containers cannot have), and deaf to every name but this machine's address.

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use fittrack_journeys::patience::until;
 use fittrack_local::process::find_program;
 use serde_json::{Value, json};
-use thirtyfour::common::capabilities::chromium::ChromiumLikeCapabilities;
-use thirtyfour::{By, DesiredCapabilities, LoggingPrefsLogLevel, WebDriver, WebElement};
 
-use super::webdriver::Client;
+use super::webdriver::WebDriver;
 
 /// When a click is taken for lost; far longer than a page takes to show what it makes.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -52,32 +52,31 @@ impl Browser {
         });
         let port = port.await.unwrap();
         let capabilities = capabilities(&chromium, &folder.path().join("profile"));
-        let builder = WebDriver::builder(format!("http://127.0.0.1:{port}"), capabilities);
-        let driver = builder.client(Client(reqwest::Client::new())).connect().await.unwrap();
-        driver.cdp().send_raw("Page.addScriptToEvaluateOnNewDocument", json!({ "source": NOTES })).await.unwrap();
+        let driver = WebDriver::begin(port, capabilities).await.unwrap();
+        driver.command("Page.addScriptToEvaluateOnNewDocument", json!({ "source": NOTES })).await.unwrap();
         Some(Self { _chromedriver: chromedriver, driver, requested: Vec::new(), _folder: folder })
     }
 
     pub async fn open(&self, url: &str) {
-        self.driver.goto(url).await.unwrap();
+        self.driver.go_to(url).await.unwrap();
     }
 
     /// Gives the page a window of this size, in CSS pixels, as a phone would.
     pub async fn resize(&self, width: u32, height: u32) {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600 });
-        self.driver.cdp().send_raw("Emulation.setDeviceMetricsOverride", size).await.unwrap();
+        self.driver.command("Emulation.setDeviceMetricsOverride", size).await.unwrap();
     }
 
     /// How wide the page is, with what one would have to scroll to.
     pub async fn page_width(&self) -> u64 {
         let script = "return document.documentElement.scrollWidth;";
-        self.driver.execute(script, Vec::new()).await.unwrap().convert().unwrap()
+        self.driver.run(script).await.unwrap().as_u64().unwrap()
     }
 
     /// How many there are, as soon as there are any.
     pub async fn count_when_there(&self, selector: &str) -> usize {
         self.found(selector).await;
-        self.driver.find_all(By::Css(selector)).await.unwrap().len()
+        self.driver.find(selector).await.unwrap().len()
     }
 
     /// Clicks on one thing until there is another, which the click makes: a page that still moves loses clicks.
@@ -85,12 +84,12 @@ impl Browser {
         let what = format!("a click on {selector} makes {makes}");
         let mut clicked: Option<Instant> = None;
         let made = until(&what, async || {
-            if self.driver.find(By::Css(makes)).await.is_ok() {
+            if self.first(makes).await.is_ok() {
                 return Ok(());
             }
             if clicked.is_none_or(|at| at.elapsed() > AGAIN) {
-                let element = self.driver.find(By::Css(selector)).await.map_err(|error| error.to_string())?;
-                element.click().await.map_err(|error| error.to_string())?;
+                let element = self.first(selector).await?;
+                self.driver.click(&element).await.map_err(|error| error.to_string())?;
                 clicked = Some(Instant::now());
             }
             Err("there is none".to_owned())
@@ -99,27 +98,26 @@ impl Browser {
     }
 
     pub async fn fill(&self, selector: &str, text: &str) {
-        self.found(selector).await.send_keys(text).await.unwrap();
+        self.driver.type_into(&self.found(selector).await, text).await.unwrap();
     }
 
     /// The text of what is there, as soon as it has some.
     pub async fn text(&self, selector: &str) -> String {
         let what = format!("{selector} says something");
         let text = until(&what, async || {
-            let element = self.driver.find(By::Css(selector)).await.map_err(|error| error.to_string())?;
-            let text = element.text().await.map_err(|error| error.to_string())?;
+            let text = self.driver.text(&self.first(selector).await?).await.map_err(|error| error.to_string())?;
             if text.is_empty() { Err("it is empty".to_owned()) } else { Ok(text) }
         });
         text.await.unwrap()
     }
 
     pub async fn run(&self, script: &str) {
-        self.driver.execute(script, Vec::new()).await.unwrap();
+        self.driver.run(script).await.unwrap();
     }
 
     /// Every address its pages have asked for.
     pub async fn requested(&mut self) -> Vec<String> {
-        for entry in self.driver.get_log("performance").await.unwrap() {
+        for entry in self.driver.log("performance").await.unwrap() {
             let event: Value = serde_json::from_str(&entry.message).unwrap();
             let (method, sent) = (&event["message"]["method"], &event["message"]["params"]);
             // Its own page, which it begins with, is of `chrome:` and asks for itself.
@@ -133,13 +131,12 @@ impl Browser {
 
     /// What the page did that its policy forbids.
     pub async fn violations(&self) -> Vec<String> {
-        let noted = self.driver.execute("return window.violations;", Vec::new()).await.unwrap();
-        noted.convert().unwrap()
+        serde_json::from_value(self.driver.run("return window.violations;").await.unwrap()).unwrap()
     }
 
     /// What the console says in red. In yellow it says what a later Chromium will no longer do, which is not for a test to find.
     pub async fn complaints(&self) -> Vec<String> {
-        let said = self.driver.get_log("browser").await.unwrap();
+        let said = self.driver.log("browser").await.unwrap();
         let complaints = said.into_iter().filter(|entry| entry.level == "SEVERE");
         complaints.map(|entry| entry.message).collect()
     }
@@ -147,15 +144,18 @@ impl Browser {
     /// Keeps a picture of the page where `FITTRACK_PICTURES` names a folder.
     pub async fn picture(&self, name: &str) {
         if let Some(folder) = std::env::var_os("FITTRACK_PICTURES") {
-            let png = self.driver.screenshot_as_png().await.unwrap();
+            let png = STANDARD.decode(self.driver.screenshot().await.unwrap()).unwrap();
             std::fs::write(PathBuf::from(folder).join(format!("{name}.png")), png).unwrap();
         }
     }
 
-    async fn found(&self, selector: &str) -> WebElement {
-        let what = format!("there is {selector}");
-        let found = until(&what, async || self.driver.find(By::Css(selector)).await.map_err(|error| error.to_string()));
-        found.await.unwrap()
+    async fn found(&self, selector: &str) -> String {
+        until(&format!("there is {selector}"), async || self.first(selector).await).await.unwrap()
+    }
+
+    async fn first(&self, selector: &str) -> Result<String, String> {
+        let found = self.driver.find(selector).await.map_err(|error| error.to_string())?;
+        found.into_iter().next().ok_or_else(|| format!("there is no {selector}"))
     }
 }
 
@@ -200,10 +200,9 @@ fn major(version: &str) -> Option<u32> {
 }
 
 /// Headless, without a sandbox (which root and most containers cannot have), and deaf to every name but this machine's address.
-fn capabilities(chromium: &Path, profile: &Path) -> thirtyfour::ChromeCapabilities {
-    let mut capabilities = DesiredCapabilities::chrome();
-    capabilities.set_binary(&chromium.to_string_lossy()).unwrap();
-    for flag in [
+fn capabilities(chromium: &Path, profile: &Path) -> Value {
+    let profile = format!("--user-data-dir={}", profile.display());
+    let flags = [
         "--headless",
         "--no-sandbox",
         "--disable-gpu",
@@ -215,12 +214,11 @@ fn capabilities(chromium: &Path, profile: &Path) -> thirtyfour::ChromeCapabiliti
         "--disable-sync",
         "--no-proxy-server",
         "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-        &format!("--user-data-dir={}", profile.display()),
-    ] {
-        capabilities.add_arg(flag).unwrap();
-    }
-    for log in ["browser", "performance"] {
-        capabilities.set_logging_prefs(log.to_owned(), LoggingPrefsLogLevel::All).unwrap();
-    }
-    capabilities
+        &profile,
+    ];
+    json!({
+        "browserName": "chrome",
+        "goog:chromeOptions": { "binary": chromium, "args": flags },
+        "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
+    })
 }

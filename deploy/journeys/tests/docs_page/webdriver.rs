@@ -1,5 +1,5 @@
-//! The few questions of the WebDriver protocol (<https://www.w3.org/TR/webdriver2/>) that the browser is asked, and two of chromedriver's own.
-//! Written out, because the crates for it turn on features of serde_json that would change what the services under test answer.
+//! The few questions of the `WebDriver` protocol (<https://www.w3.org/TR/webdriver2/>) that the browser is asked, and two of chromedriver's own.
+//! Written out, because the crates for it turn on features of `serde_json` that would change what the services under test answer.
 
 use fittrack_journeys::{Failure, Result};
 use reqwest::{Client, Method};

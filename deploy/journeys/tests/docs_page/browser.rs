@@ -1,6 +1,7 @@
 //! A headless Chromium of a test's own, which notes what it asks for and what its pages may not do.
 //! Without one the test is skipped, and says so; in CI it fails.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -43,7 +44,7 @@ impl Browser {
         let log = folder.path().join("chromedriver.log");
         let mut chromedriver = Command::new(chromedriver);
         chromedriver.args(["--port=0", "--enable-chrome-logs"]).stdin(Stdio::null());
-        chromedriver.stdout(std::fs::File::create(&log).unwrap()).stderr(Stdio::null());
+        chromedriver.stdout(std::fs::File::create(&log).unwrap()).stderr(Stdio::null()).process_group(0);
         let chromedriver = Chromedriver(chromedriver.spawn().unwrap());
         let port = until("chromedriver says its port", async || {
             let said = std::fs::read_to_string(&log).unwrap_or_default();
@@ -162,13 +163,16 @@ impl Browser {
 struct Chromedriver(Child);
 
 impl Drop for Chromedriver {
-    /// Asked to end it takes its browser along; killed it does not.
+    /// Asked to end it usually takes its browser along; what is left of its group is killed.
     fn drop(&mut self) {
-        let asked = Command::new("kill").arg(self.0.id().to_string()).status();
-        if !asked.is_ok_and(|status| status.success()) {
+        let group = format!("-{}", self.0.id());
+        let signal = |name: &str| Command::new("kill").args([name, "--", &group]).stderr(Stdio::null()).status();
+        if !signal("-TERM").is_ok_and(|status| status.success()) {
             let _ = self.0.kill();
         }
         let _ = self.0.wait();
+        // It fails where nothing is left, as it should be.
+        let _ = signal("-KILL");
     }
 }
 

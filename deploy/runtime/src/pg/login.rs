@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::{PoolSettings, connect_options, pool_with};
 use crate::config::Secret;
 
+/// No URL is longer, in bytes: what is put there by mistake is not read.
+const LONGEST: u64 = 8 * 1024;
 /// Between two looks at the files.
 const PAUSE: Duration = Duration::from_secs(2);
 /// So long a login that the database refuses is tried at each look: its role has its new password any moment now.
@@ -77,6 +79,8 @@ impl Debug for DatabaseUrl {
 enum Refusal {
     #[error("it cannot be read: {0}")]
     Unread(#[from] std::io::Error),
+    #[error("it is no file of at most {LONGEST} bytes")]
+    NotAShortFile,
     #[error("it is empty")]
     Empty,
     #[error("it has no URL of a database: {0}")]
@@ -139,6 +143,10 @@ impl DatabaseUrl {
 
     /// The URL in the file, where it is another and the database takes it.
     async fn changed(&self, file: &Path) -> Result<Option<Secret>, Refusal> {
+        let metadata = tokio::fs::metadata(file).await?;
+        if !metadata.is_file() || metadata.len() > LONGEST {
+            return Err(Refusal::NotAShortFile);
+        }
         let text = tokio::fs::read_to_string(file).await?;
         let url = Secret::new(text.trim_end_matches(['\n', '\r']));
         let known = self.state().url.clone();

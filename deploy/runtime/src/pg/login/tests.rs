@@ -159,7 +159,13 @@ async fn a_file_that_is_missing_empty_or_wrong_keeps_the_login_last_used() {
     let world = World::new().await;
     let pool = world.url.pool(PoolSettings::new("rotation")).unwrap();
     let elsewhere = url_of(&world.database, &world.role, "p1").expose().replace("/runtime_test_", "/other_");
-    for (text, expected) in [("\n", "is empty"), ("hunter2", "no URL"), (&elsewhere, "needs a restart")] {
+    let long = "hunter2 ".repeat(2_000);
+    for (text, expected) in [
+        ("\n", "is empty"),
+        ("hunter2", "no URL"),
+        (&elsewhere, "needs a restart"),
+        (&long, "no file of at most 8192 bytes"),
+    ] {
         world.write_text(text);
         until(expected, async || match world.url.state().trouble.clone() {
             Some(trouble) if trouble.contains(expected) && !trouble.contains("hunter2") => Ok(()),
@@ -175,6 +181,13 @@ async fn a_file_that_is_missing_empty_or_wrong_keeps_the_login_last_used() {
         other => Err(format!("{other:?}")),
     })
     .await;
+    fs::create_dir(world.folder.path().join("url")).unwrap();
+    until("a folder is none", async || match world.url.state().trouble.clone() {
+        Some(trouble) if trouble.contains("no file of") => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    fs::remove_dir(world.folder.path().join("url")).unwrap();
     // Back again, with another password: taken as ever.
     world.alter("p3").await;
     world.write("p3");

@@ -1,4 +1,5 @@
-//! The append itself: the types of a batch, and the one statement that stores it (`append_events` in `schemas/event-store/`).
+//! The append itself: the types of a batch, and the statement that stores it (`append_new_streams` where every command begins a
+//! stream with one event, as most do, else `append_events`; both in `schemas/event-store/`).
 //! Called by a lane; everything else about storing is who calls it when.
 use chrono::{DateTime, Utc};
 use fittrack_schemas::envelope::Metadata;
@@ -44,6 +45,14 @@ pub struct NewEvent {
 impl Append {
     /// A command leads to at most so many events (`append_events` looks no further for the last of a duplicate).
     pub const MAX_EVENTS: usize = 100;
+
+    /// Its one event, where it does no more than begin a stream.
+    fn begins_stream(&self) -> Option<&NewEvent> {
+        match self.events.as_slice() {
+            [event] if self.expected_version == 0 => Some(event),
+            _ => None,
+        }
+    }
 
     /// About how many bytes it takes on its way.
     pub fn bytes(&self) -> usize {
@@ -99,10 +108,51 @@ impl Earlier {
 const APPEND: &str = "SELECT command, outcome, version, partition, last_position, aggregate_id, first_event_id, metadata \
      FROM append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 
+const APPEND_NEW_STREAMS: &str = "SELECT append_new_streams($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+
 /// Stores a batch in one transaction of its own and says what became of each command, in the batch's order.
 ///
 /// An error means that nothing of the batch is known to be stored; whether it was depends on the error.
 pub async fn append(connection: &mut PgConnection, batch: &[&Append]) -> Result<Vec<Outcome>, sqlx::Error> {
+    let began = batch.iter().map(|append| append.begins_stream()).collect::<Option<Vec<_>>>();
+    if let Some(first_events) = began
+        && let Some(outcomes) = append_new_streams(connection, batch, &first_events).await?
+    {
+        return Ok(outcomes);
+    }
+    append_any(connection, batch).await
+}
+
+/// Stores a batch whose every command begins a stream with one event; nothing, and `None`, where one of them is not new.
+async fn append_new_streams(
+    connection: &mut PgConnection,
+    batch: &[&Append],
+    first_events: &[&NewEvent],
+) -> Result<Option<Vec<Outcome>>, sqlx::Error> {
+    let positions: Option<Vec<i64>> = sqlx::query_scalar(APPEND_NEW_STREAMS)
+        .bind(batch.iter().map(|append| append.command_id).collect::<Vec<_>>())
+        .bind(batch.iter().map(|append| append.partition).collect::<Vec<_>>())
+        .bind(batch.iter().map(|append| append.aggregate_type).collect::<Vec<_>>())
+        .bind(batch.iter().map(|append| append.aggregate_id.to_string()).collect::<Vec<_>>())
+        .bind(batch.iter().map(|append| append.owner_id).collect::<Vec<_>>())
+        .bind(first_events.iter().map(|event| event.event_id).collect::<Vec<_>>())
+        .bind(first_events.iter().map(|event| event.event_type.as_str()).collect::<Vec<_>>())
+        .bind(first_events.iter().map(|event| event.event_version.as_str()).collect::<Vec<_>>())
+        .bind(first_events.iter().map(|event| event.payload.as_str()).collect::<Vec<_>>())
+        .bind(first_events.iter().map(|event| event.metadata.as_str()).collect::<Vec<_>>())
+        .bind(first_events.iter().map(|event| event.occurred_at).collect::<Vec<_>>())
+        .fetch_one(connection)
+        .await?;
+    let Some(positions) = positions else { return Ok(None) };
+    as_many(positions.len(), batch)?;
+    let stored = |(append, position): (&&Append, i64)| {
+        Outcome::Stored(Place { version: 1, partition: append.partition, position })
+    };
+    Ok(Some(batch.iter().zip(positions).map(stored).collect()))
+}
+
+/// Stores whatever batch, each command judged by itself.
+async fn append_any(connection: &mut PgConnection, batch: &[&Append]) -> Result<Vec<Outcome>, sqlx::Error> {
     let events = || batch.iter().flat_map(|append| &append.events);
     let event_commands: Vec<i32> =
         (1_i32..).zip(batch).flat_map(|(command, append)| std::iter::repeat_n(command, append.events.len())).collect();
@@ -122,11 +172,16 @@ pub async fn append(connection: &mut PgConnection, batch: &[&Append]) -> Result<
         .bind(events().map(|event| event.occurred_at).collect::<Vec<_>>())
         .fetch_all(connection)
         .await?;
-    if rows.len() != batch.len() {
-        let message = format!("append_events answered {} of {} commands", rows.len(), batch.len());
-        return Err(sqlx::Error::Protocol(message));
-    }
+    as_many(rows.len(), batch)?;
     rows.iter().map(outcome).collect()
+}
+
+/// Every command of a batch has an answer.
+fn as_many(answers: usize, batch: &[&Append]) -> Result<(), sqlx::Error> {
+    if answers == batch.len() {
+        return Ok(());
+    }
+    Err(sqlx::Error::Protocol(format!("the event store answered {answers} of {} commands", batch.len())))
 }
 
 fn outcome(row: &PgRow) -> Result<Outcome, sqlx::Error> {

@@ -1,7 +1,7 @@
 //! The append function: what it stores, what it refuses, and that no race makes a gap.
 use std::collections::{HashMap, HashSet};
 
-use command_api::store::append::{Append, Outcome, append};
+use command_api::store::append::{Append, Outcome, Place, append};
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
@@ -98,13 +98,21 @@ async fn a_wrong_expected_version_stores_nothing_and_says_which_it_is() {
 /// A connection keeps its plan, and the first one is made while the table is empty.
 #[tokio::test]
 async fn an_append_planned_on_an_empty_table_reads_a_few_index_entries_however_long_the_log_is() {
+    // One event begins a stream the short way, two take the long one.
+    for events_each in [1, 2] {
+        few_index_entries_are_read(events_each).await;
+    }
+}
+
+async fn few_index_entries_are_read(events_each: usize) {
     const BATCHES: u32 = 20;
     const BATCH: u32 = 100;
     let database = Database::new().await;
     let mut connection = connection(&database).await;
     for batch in 0..BATCHES {
-        let appends: Vec<Append> =
-            (0..BATCH).map(|n| append_to(Uuid::now_v7(), Uuid::from_u128(u128::from(batch % 3 + n)), 0, 1)).collect();
+        let appends: Vec<Append> = (0..BATCH)
+            .map(|n| append_to(Uuid::now_v7(), Uuid::from_u128(u128::from(batch % 3 + n)), 0, events_each))
+            .collect();
         append(&mut connection, &appends.iter().collect::<Vec<_>>()).await.unwrap();
     }
     connection.close().await.unwrap();
@@ -116,7 +124,47 @@ async fn an_append_planned_on_an_empty_table_reads_a_few_index_entries_however_l
     // A closing connection reports what it did.
     eventually("the statistics have arrived", async || database.count(scans).await >= appended).await;
     let read = database.count(read).await;
-    assert!(read <= appended * 4, "{read} index entries and rows read for {appended} appends");
+    assert!(read <= appended * 4, "{read} index entries and rows read for {appended} appends of {events_each} events");
+}
+
+/// A batch of nothing but new streams goes the short way; its answers stand in its order, whatever partitions it touches.
+#[tokio::test]
+async fn new_streams_of_several_owners_are_numbered_each_in_its_partition() {
+    let database = Database::new().await;
+    let mut connection = connection(&database).await;
+    let owners = [5_u128, 6, 5, 7, 6, 5].map(Uuid::from_u128);
+    let batch: Vec<Append> = owners.iter().map(|owner| append_to(Uuid::now_v7(), *owner, 0, 1)).collect();
+    let mut expected: HashMap<i32, i64> = HashMap::new();
+    for _ in 0..2 {
+        let again: Vec<Append> = batch.iter().map(|new| append_to(Uuid::now_v7(), new.owner_id, 0, 1)).collect();
+        let outcomes = append(&mut connection, &again.iter().collect::<Vec<_>>()).await.unwrap();
+        for (asked, outcome) in again.iter().zip(outcomes) {
+            let position = expected.entry(asked.partition).or_default();
+            *position += 1;
+            let place = Place { version: 1, partition: asked.partition, position: *position };
+            assert_eq!(outcome, Outcome::Stored(place));
+        }
+    }
+    assert!(expected.len() > 1, "the owners share one partition");
+    database.assert_log_is_whole().await;
+}
+
+/// What is not new among new streams is judged as ever, and the others are stored.
+#[tokio::test]
+async fn one_command_that_is_not_new_sends_its_batch_the_long_way() {
+    let database = Database::new().await;
+    let mut connection = connection(&database).await;
+    let owner = Uuid::from_u128(1);
+    let known = append_to(Uuid::now_v7(), owner, 0, 1);
+    append(&mut connection, &[&known]).await.unwrap();
+    let same_stream = append_to(known.aggregate_id, owner, 0, 1);
+    for (old, expected) in [(&known, ("duplicate", 1)), (&same_stream, ("conflict", 1))] {
+        let (before, after) = (append_to(Uuid::now_v7(), owner, 0, 1), append_to(Uuid::now_v7(), owner, 0, 1));
+        let outcomes = append(&mut connection, &[&before, old, &after]).await.unwrap();
+        assert_eq!(versions(&outcomes), [("stored", 1), expected, ("stored", 1)]);
+    }
+    assert_eq!(database.count("SELECT count(*) FROM events").await, 5);
+    database.assert_log_is_whole().await;
 }
 
 #[tokio::test]
@@ -147,9 +195,13 @@ async fn nobody_may_write_the_log_but_through_the_function() {
 async fn the_function_refuses_an_isolation_level_that_would_not_see_earlier_appends() {
     let database = Database::new().await;
     let mut connection = connection(&database).await;
-    sqlx::query("BEGIN ISOLATION LEVEL REPEATABLE READ").execute(&mut connection).await.unwrap();
-    let error = append(&mut connection, &[&append_to(Uuid::from_u128(1), Uuid::from_u128(1), 0, 1)]).await.unwrap_err();
-    assert!(error.to_string().contains("READ COMMITTED"), "{error}");
+    for events in [1, 2] {
+        sqlx::query("BEGIN ISOLATION LEVEL REPEATABLE READ").execute(&mut connection).await.unwrap();
+        let new = append_to(Uuid::from_u128(1), Uuid::from_u128(1), 0, events);
+        let error = append(&mut connection, &[&new]).await.unwrap_err();
+        assert!(error.to_string().contains("READ COMMITTED"), "{error}");
+        sqlx::query("ROLLBACK").execute(&mut connection).await.unwrap();
+    }
 }
 
 /// Many connections, few streams, few owners, random batches with wrong versions and repeated ids among them: whatever
@@ -171,9 +223,14 @@ async fn races_of_many_writers_leave_a_whole_log() {
             let mut refused: HashSet<Uuid> = HashSet::new();
             let mut mine: Vec<Append> = Vec::new();
             for _ in 0..60 {
+                let is_all_new = random.random_bool(0.3);
                 let batch: Vec<Append> = (0..random.random_range(1..12))
                     .map(|_| {
                         let owner = owners[random.random_range(0..owners.len())];
+                        if is_all_new && random.random_bool(0.98) {
+                            mine.push(append_to(Uuid::from_u128(random.random()), owner, 0, 1));
+                            return mine[mine.len() - 1].clone();
+                        }
                         // Streams are per owner, as in real life.
                         let stream = Uuid::from_u128(owner.as_u128() * 100 + random.random_range(1..4));
                         if !mine.is_empty() && random.random_bool(0.1) {

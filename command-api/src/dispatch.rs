@@ -1,7 +1,7 @@
 //! From a command to its events in the log: load the aggregate, decide, append, answer.
 //!
-//! A lost race is decided again on the newer state, a bounded number of times. A command runs to its end even when its
-//! client has gone, and the same command id is stored once, whatever is retried by whom.
+//! A lost race is decided again on the newer state, a bounded number of times. The same command id is stored once, whatever is
+//! retried by whom.
 use std::{sync::Arc, time::Duration};
 
 use cqrs_es::DomainEvent;
@@ -11,6 +11,7 @@ use fittrack_domain::{
 };
 use fittrack_schemas::envelope::Metadata;
 use metrics::counter;
+use serde::Serialize;
 use uuid::Uuid;
 
 pub use crate::store::append::Earlier;
@@ -25,6 +26,9 @@ use crate::store::{
 
 /// How often a command is decided again after losing a race for its stream.
 const MAX_ATTEMPTS: u32 = 6;
+/// Seldom is an event's JSON longer, or that of its metadata.
+const EVENT_BYTES: usize = 768;
+const METADATA_BYTES: usize = 256;
 
 /// One command, and everything that is said about it.
 #[derive(Debug, Clone)]
@@ -136,37 +140,13 @@ impl Dispatcher {
         &self.store
     }
 
-    /// Decides and stores a command. Runs to its end in a task of its own: dropping this future cancels nothing.
-    pub async fn dispatch<A>(&self, request: Request<A>) -> Result<Receipt, DispatchError<A::Error>>
-    where
-        A: Decider + 'static,
-        A::Command: Send + Sync + 'static,
-        A::Event: 'static,
-        A::Error: Send + 'static,
-    {
-        let this = self.clone();
-        let task = tokio::spawn(async move { this.run(&request).await });
-        task.await.unwrap_or_else(|error| {
-            tracing::error!(%error, aggregate = A::TYPE, "a command's task ended abnormally");
-            Err(DispatchError::Unknown)
-        })
-    }
-
-    /// The aggregate as it is, from memory where it is known.
-    pub async fn load<A: Decider + 'static>(&self, stream_id: Uuid) -> Result<(A, i64), LoadError> {
-        let loaded = match self.store.cached::<A>(stream_id) {
-            Some(cached) => (*cached).clone(),
-            None => self.store.load::<A>(stream_id).await?,
-        };
-        Ok((loaded.state, loaded.version))
-    }
-
-    /// What a command stored or was answered, if it was.
-    pub async fn find_command(&self, command_id: Uuid) -> Result<Option<Earlier>, LoadError> {
-        self.store.find_command(command_id).await
-    }
-
-    async fn run<A: Decider + 'static>(&self, request: &Request<A>) -> Result<Receipt, DispatchError<A::Error>> {
+    /// Decides and stores a command. Whoever drops this future half-way may have stored it or not; the edge, under which all
+    /// routes stand, lets a command whose client has gone go on to its end.
+    pub async fn dispatch<A: Decider + 'static>(
+        &self,
+        request: Request<A>,
+    ) -> Result<Receipt, DispatchError<A::Error>> {
+        let request = &request;
         let mut cached = self.store.cached::<A>(request.stream_id).or_else(|| assumed_new::<A>(&request.command));
         for _ in 0..MAX_ATTEMPTS {
             let is_fresh = cached.is_none();
@@ -194,6 +174,20 @@ impl Dispatcher {
             }
         }
         Err(DispatchError::Busy)
+    }
+
+    /// The aggregate as it is, from memory where it is known.
+    pub async fn load<A: Decider + 'static>(&self, stream_id: Uuid) -> Result<(A, i64), LoadError> {
+        let loaded = match self.store.cached::<A>(stream_id) {
+            Some(cached) => (*cached).clone(),
+            None => self.store.load::<A>(stream_id).await?,
+        };
+        Ok((loaded.state, loaded.version))
+    }
+
+    /// What a command stored or was answered, if it was.
+    pub async fn find_command(&self, command_id: Uuid) -> Result<Option<Earlier>, LoadError> {
+        self.store.find_command(command_id).await
     }
 
     async fn attempt<A: Decider + 'static>(
@@ -260,13 +254,13 @@ impl Dispatcher {
             correlation_id: request.correlation_id,
             fingerprint: request.fingerprint.clone(),
         };
-        let metadata = serde_json::to_string(&metadata).map_err(encode)?;
+        let metadata = json_text(&metadata, METADATA_BYTES).map_err(encode)?;
         let new_event = |event: &A::Event| {
             Ok(NewEvent {
                 event_id: Uuid::now_v7(),
                 event_type: event.event_type(),
                 event_version: event.event_version(),
-                payload: serde_json::to_string(event).map_err(encode)?,
+                payload: json_text(event, EVENT_BYTES).map_err(encode)?,
                 metadata: metadata.clone(),
                 occurred_at: request.context.now,
             })
@@ -327,6 +321,13 @@ impl Dispatcher {
 /// The state a command is decided on that begins a stream, as if it had been read.
 fn assumed_new<A: Decider>(command: &A::Command) -> Option<Arc<Loaded<A>>> {
     A::begins_stream(command).then(|| Arc::new(Loaded { state: A::default(), version: 0 }))
+}
+
+/// JSON in a text that need not grow where it is no longer than expected.
+fn json_text(value: &impl Serialize, expected_bytes: usize) -> Result<String, serde_json::Error> {
+    let mut json = Vec::with_capacity(expected_bytes);
+    serde_json::to_writer(&mut json, value)?;
+    String::from_utf8(json).map_err(serde::ser::Error::custom)
 }
 
 fn holds(precondition: Option<Precondition>, version: i64) -> bool {

@@ -1,9 +1,11 @@
 //! Workouts by hand: logged, edited, deleted; versions, owners, and every field's limits.
+use std::time::Duration;
+
 use futures::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::{World, run};
+use crate::support::{World, count, eventually, run};
 
 #[tokio::test]
 async fn a_workout_is_logged_edited_and_deleted() {
@@ -184,4 +186,22 @@ async fn a_patch_may_not_clear_what_a_workout_needs() {
     let answer = ann.edits(id, "\"v1\"", &json!({"distance": 5})).await;
     assert_eq!((answer.status.as_u16(), answer.pointers()), (422, vec!["#/distance"]));
     assert_eq!(world.events_of(id).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_client_that_hangs_up_does_not_stop_its_command() {
+    let world = World::new().await;
+    let ann = world.athlete("ann").await;
+    for n in 0..40 {
+        let mut body = run();
+        let id = Uuid::now_v7();
+        body["id"] = json!(id);
+        let patience = Duration::from_micros(50 * (n % 10));
+        let _too_late_or_not = tokio::time::timeout(patience, ann.post("/v1/workouts").json(&body)).await;
+        eventually("the workout is stored though its client is gone", async || !world.events_of(id).await.is_empty())
+            .await;
+    }
+    let open =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'";
+    assert_eq!(count(&world.store, open).await, 0);
 }

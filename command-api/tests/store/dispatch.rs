@@ -1,5 +1,4 @@
-//! The dispatcher: idempotency, preconditions, races, clients that hang up, replicas with stale memory.
-use std::time::Duration;
+//! The dispatcher: idempotency, preconditions, races, replicas with stale memory.
 
 use command_api::dispatch::{DispatchError, Dispatcher, Precondition, Receipt, Request};
 use fittrack_domain::{
@@ -12,7 +11,7 @@ use fittrack_domain::{
 use futures::future::join_all;
 use uuid::Uuid;
 
-use crate::support::{Database, eventually};
+use crate::support::Database;
 
 const ATHLETE: AthleteId = AthleteId(Uuid::from_u128(1));
 
@@ -163,22 +162,4 @@ async fn a_command_that_begins_a_stream_finds_the_one_that_exists_after_all() {
     let refused = other.dispatch(register()).await;
     assert!(matches!(refused, Err(DispatchError::Refused(AthleteRefusal::AlreadyRegistered))), "{refused:?}");
     assert_eq!(database.count("SELECT count(*) FROM events").await, 1);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_client_that_hangs_up_does_not_stop_its_command() {
-    let database = Database::new().await;
-    let dispatcher = registered(&database).await;
-    let commands: Vec<Request<Athlete>> = (0..40).map(|n| rename(&format!("name {n}"))).collect();
-    for (n, command) in (0_u64..).zip(&commands) {
-        let hung_up = tokio::time::timeout(Duration::from_micros(50 * (n % 10)), dispatcher.dispatch(command.clone()));
-        let _too_late_or_not = hung_up.await;
-        eventually("the command is stored though its client is gone", async || {
-            dispatcher.find_command(command.command_id).await.unwrap().is_some()
-        })
-        .await;
-    }
-    let open =
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'";
-    assert_eq!(database.count(open).await, 0);
 }

@@ -1,12 +1,13 @@
 //! The answer to a stored command: 202 with id, version and consistency token, in body and headers alike.
 use axum::{
-    Json,
+    body::Body,
     http::{
-        HeaderName, HeaderValue, StatusCode,
-        header::{CACHE_CONTROL, ETAG, LOCATION},
+        HeaderMap, HeaderName, HeaderValue, StatusCode,
+        header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LOCATION},
     },
     response::{IntoResponse, Response},
 };
+use fittrack_runtime::problem::Problem;
 use fittrack_schemas::consistency::{ConsistencyToken, TokenKey};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -76,9 +77,12 @@ pub fn token_of(receipt: &Receipt, key: &TokenKey) -> String {
 
 impl<B: Serialize> IntoResponse for Accepted<B> {
     fn into_response(self) -> Response {
-        let mut response = (StatusCode::ACCEPTED, Json(self.body)).into_response();
-        let headers = response.headers_mut();
-        headers.reserve(HEADERS);
+        let body = match serde_json::to_vec(&self.body) {
+            Ok(body) => body,
+            Err(error) => return Problem::internal(error).into_response(),
+        };
+        let mut headers = HeaderMap::with_capacity(HEADERS);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(version) = self.version {
             headers.insert(ETAG, etag(version));
@@ -92,6 +96,9 @@ impl<B: Serialize> IntoResponse for Accepted<B> {
         if self.replayed {
             headers.insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
         }
+        let mut response = Response::new(Body::from(body));
+        *response.status_mut() = StatusCode::ACCEPTED;
+        *response.headers_mut() = headers;
         response
     }
 }

@@ -25,7 +25,7 @@ use tracing::Instrument;
 use utoipa::openapi::OpenApi;
 use uuid::Uuid;
 
-use crate::auth::Verifier;
+use crate::auth::{Caller, Remembered, Verifier};
 use crate::client_address::{ClientAddress, Peer};
 use crate::cors::Crossing;
 use crate::http_metrics::HttpMetrics;
@@ -173,7 +173,11 @@ where
         let route = request.extensions().get::<MatchedPath>().cloned();
         let client = edge.client_of(&mut request);
         let seen = Seen { edge, method, route, accept: Accept::of(request.headers()) };
-        let allowance = seen.allowance(request.headers(), client, started);
+        let caller = seen.caller(request.headers());
+        let allowance = seen.allowance(caller.as_ref(), client, started);
+        if let Some(caller) = caller {
+            request.extensions_mut().insert(Remembered(caller));
+        }
         let crossing = seen.edge.settings.cors_origins.crossing(&seen.method, request.headers());
         let context = RequestContext { trace, instance: Instance::Uri(request.uri().clone()) };
         // At the default level this span is disabled and free; the trace id reaches every line through the task-local context.
@@ -235,14 +239,17 @@ impl Seen {
         self.route.as_ref().map_or(UNMATCHED, MatchedPath::as_str)
     }
 
+    /// Who asks, where their token was checked a moment ago.
+    fn caller(&self, headers: &HeaderMap) -> Option<Caller> {
+        self.edge.verifier.as_ref()?.remembered(headers)
+    }
+
     /// What the caller may still ask; nothing where nothing is counted, or nobody is there to count for.
-    fn allowance(&self, headers: &HeaderMap, client: Option<ClientAddress>, now: Instant) -> Option<Allowance> {
+    fn allowance(&self, caller: Option<&Caller>, client: Option<ClientAddress>, now: Instant) -> Option<Allowance> {
         self.edge.limiter.as_ref()?;
         let counting = self.edge.classes.counting(self.route(), &self.method);
-        let verifier = self.edge.verifier.as_ref().filter(|_| !counting.by_address);
-        let known = verifier.and_then(|verifier| verifier.remembered(headers));
-        let asker = known.map(|caller| Asker::Athlete(caller.athlete_id)).or(client.map(Asker::Address));
-        self.edge.allowance(counting.class, asker, now)
+        let athlete = caller.filter(|_| !counting.by_address).map(|caller| Asker::Athlete(caller.athlete_id));
+        self.edge.allowance(counting.class, athlete.or(client.map(Asker::Address)), now)
     }
 
     /// Why the request is not served at all.

@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{HeaderName, HeaderValue, LINK};
 use chrono::{DateTime, Utc};
 
+use crate::clock;
 use crate::problem::{Problem, kinds};
 
 const DEPRECATION: HeaderName = HeaderName::from_static("deprecation");
@@ -54,7 +55,7 @@ impl Deprecated {
             }
         };
         add(DEPRECATION, format_args!("@{}", self.since.timestamp()));
-        add(SUNSET, format_args!("{}", self.until.format("%a, %d %b %Y %H:%M:%S GMT")));
+        add(SUNSET, format_args!("{}", clock::http_date(self.until)));
         add(LINK, format_args!("<{}>; rel=\"deprecation\"", self.page));
         add(LINK, format_args!("<{}>; rel=\"sunset\"", self.page));
         add(LINK, format_args!("<{}>; rel=\"successor-version\"", self.successor));

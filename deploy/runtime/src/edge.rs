@@ -327,22 +327,27 @@ impl Parts {
         log(method, route, elapsed, response);
         self.metrics.record(route, method, response.status(), elapsed);
         let headers = response.headers_mut();
-        for (name, value) in SECURITY_HEADERS {
-            headers.entry(name).or_insert(value);
-        }
-        headers.entry(CACHE_CONTROL).or_insert(NO_STORE);
-        if self.settings.limits.hsts {
-            headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
-        }
-        if let Ok(value) = HeaderValue::try_from(completion.trace.to_traceparent()) {
-            headers.insert(TRACEPARENT, value);
-        }
+        complete(headers, completion.trace, self.settings.limits.hsts);
         if let Some(allowance) = completion.allowance {
             allowance.tell(headers);
         }
         if let Some(crossing) = completion.crossing {
             crossing.tell(headers);
         }
+    }
+}
+
+/// What every answer carries.
+pub(crate) fn complete(headers: &mut HeaderMap, trace: TraceContext, hsts: bool) {
+    for (name, value) in SECURITY_HEADERS {
+        headers.entry(name).or_insert(value);
+    }
+    headers.entry(CACHE_CONTROL).or_insert(NO_STORE);
+    if hsts {
+        headers.insert(STRICT_TRANSPORT_SECURITY, HSTS);
+    }
+    if let Ok(value) = HeaderValue::try_from(trace.to_traceparent()) {
+        headers.insert(TRACEPARENT, value);
     }
 }
 
@@ -408,7 +413,8 @@ fn as_problem(response: &Response) -> Response {
     problem.into_response()
 }
 
-fn kind_of(status: StatusCode) -> &'static Kind {
+/// The first kind with this status.
+pub(crate) fn kind_of(status: StatusCode) -> &'static Kind {
     let general = if status.is_server_error() { &kinds::INTERNAL } else { &kinds::BAD_REQUEST };
     CATALOGUE.iter().find(|kind| kind.status == status.as_u16()).unwrap_or(general)
 }

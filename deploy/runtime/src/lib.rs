@@ -42,3 +42,4 @@ extern crate self as fittrack_runtime;
 #[cfg(test)]
 mod test_database;
 pub mod trace;
+mod unreadable;

@@ -1,7 +1,7 @@
 //! A request that is answered before its body has arrived, because it is refused: the rest is read and thrown away before the
 //! answer goes out, within bounds. A server that closes at once makes the client's system drop the answer unread
 //! (RFC 9112, 9.6), and an app then reports "connection reset" where it was told what to change.
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use axum::body::{Body, HttpBody};
 use axum::extract::Request;
 use axum::http::header::EXPECT;
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use hyper::body::{Frame, SizeHint};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -47,23 +47,29 @@ impl Rest {
         self.ended.cancelled().await;
     }
 
-    /// Reads what is left, to its end or one of the bounds, of which `longest` is one, and forgets it.
+    /// Reads what is left, within the bounds, and forgets it.
     pub(crate) async fn discard(self, longest: Duration) {
         let left = self.left.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(body) = left else { return };
-        let mut chunks = body.into_data_stream();
-        let reading = async {
-            let mut bytes = 0;
-            while let Ok(Some(Ok(chunk))) = timeout(SILENCE, chunks.next()).await {
-                bytes += chunk.len();
-                if bytes > MOST_BYTES {
-                    return;
-                }
-            }
-        };
-        // Too late or too long: then the connection is closed on it.
-        let _ = timeout(longest, reading).await;
+        if let Some(body) = left {
+            discard(body.into_data_stream(), longest).await;
+        }
     }
+}
+
+/// Reads what comes, to its end or one of the bounds, of which `longest` is one, and forgets it.
+pub(crate) async fn discard<E>(chunks: impl Stream<Item = Result<Bytes, E>>, longest: Duration) {
+    let mut chunks = pin!(chunks);
+    let reading = async {
+        let mut bytes = 0;
+        while let Ok(Some(Ok(chunk))) = timeout(SILENCE, chunks.next()).await {
+            bytes += chunk.len();
+            if bytes > MOST_BYTES {
+                return;
+            }
+        }
+    };
+    // Too late or too long: then the connection is closed on it.
+    let _ = timeout(longest, reading).await;
 }
 
 /// A body that tells when it has ended, and gives what is left of it back when it is dropped.

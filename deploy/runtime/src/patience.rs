@@ -53,6 +53,8 @@ pub(crate) struct Patience {
     active_at: AtomicU64,
     serving: AtomicU32,
     sending: AtomicU32,
+    /// An answer, or the end of one, has been handed over and has not gone out whole.
+    leaving: AtomicU32,
     used: AtomicU32,
 }
 
@@ -66,6 +68,7 @@ impl Patience {
             active_at: AtomicU64::new(1),
             serving: AtomicU32::new(0),
             sending: AtomicU32::new(0),
+            leaving: AtomicU32::new(0),
             used: AtomicU32::new(0),
         })
     }
@@ -80,6 +83,7 @@ impl Patience {
     /// The handler has answered; the body may still be on its way.
     pub(crate) fn request_ends(&self) {
         self.serving.fetch_sub(1, Ordering::Relaxed);
+        self.leaving.store(1, Ordering::Relaxed);
         self.active_at.store(self.now(), Ordering::Relaxed);
     }
 
@@ -96,6 +100,11 @@ impl Patience {
     /// Whether nothing has been asked on this connection yet.
     pub(crate) fn is_unused(&self) -> bool {
         self.used.load(Ordering::Relaxed) == 0 && self.header_since.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether no request waits for its answer or the rest of it: what is written now is none.
+    pub(crate) fn owes_no_answer(&self) -> bool {
+        [&self.serving, &self.sending, &self.leaving].iter().all(|owed| owed.load(Ordering::Relaxed) == 0)
     }
 
     /// Whether one of the limits has passed.
@@ -177,6 +186,7 @@ impl HttpBody for Sent {
 impl Drop for Sent {
     fn drop(&mut self) {
         self.patience.sending.fetch_sub(1, Ordering::Relaxed);
+        self.patience.leaving.store(1, Ordering::Relaxed);
     }
 }
 
@@ -224,7 +234,9 @@ impl AsyncWrite for PatientStream {
         self.stream.is_write_vectored()
     }
 
+    /// hyper flushes when it has written all that it holds.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.patience.leaving.store(0, Ordering::Relaxed);
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 

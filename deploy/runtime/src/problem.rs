@@ -39,7 +39,7 @@ pub struct ProblemDocument {
     /// What was wrong this time.
     #[schema(example = "there is no such workout")]
     pub detail: Cow<'static, str>,
-    /// The path of the request.
+    /// The path of the request; empty where none could be read.
     #[schema(example = "/v1/workouts/0198c0de-0000-7000-8000-000000000000")]
     pub instance: String,
     /// Identifies the request in logs; quote it when reporting a fault.

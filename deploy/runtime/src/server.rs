@@ -2,8 +2,7 @@
 //! `public_layers` wraps a service's router once; `serve` runs it until its token is cancelled.
 //!
 //! It speaks HTTP/1.1 alone, and asks for no upgrade: a proxy in front may offer clients HTTP/2 and has to bound its streams.
-//! What never becomes a request (no HTTP, a head that is too long) is answered by hyper itself, 400 or 431 without a body or our
-//! headers: it lets nobody have a say in that.
+//! What never becomes a request (no HTTP, a head that is too long) is refused by hyper; see `unreadable`.
 
 use std::convert::Infallible;
 use std::io;
@@ -34,6 +33,7 @@ use crate::edge::Edge;
 pub use crate::edge::PublicLimits;
 use crate::patience::{Limits, Patience, PatientStream};
 use crate::problem::Problem;
+use crate::unreadable::CensoredStream;
 
 /// A pause after a failed accept (no file descriptors left, say), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -59,6 +59,8 @@ pub struct ServerLimits {
     pub write_stall: Duration,
     /// From the cancelled token to the closing of what is still open.
     pub drain: Duration,
+    /// Whether TLS is in front, so that browsers are told to insist on it.
+    pub hsts: bool,
 }
 
 impl Default for ServerLimits {
@@ -73,6 +75,7 @@ impl Default for ServerLimits {
             idle: Duration::from_secs(75),
             write_stall: Duration::from_secs(30),
             drain: Duration::from_secs(7),
+            hsts: false,
         }
     }
 }
@@ -176,8 +179,16 @@ impl<A: Application> Connection<A> {
         // Without this, small answers wait for the client's delayed acknowledgement.
         let _ = stream.set_nodelay(true);
         let patience = Patience::new();
-        let io = TokioIo::new(PatientStream::new(stream, Arc::clone(&patience)));
-        let service = service_fn(|request| answer(self.application.clone(), self.peer, Arc::clone(&patience), request));
+        let stream = PatientStream::new(stream, Arc::clone(&patience));
+        let mut stream = CensoredStream::new(stream, Arc::clone(&patience));
+        self.converse(&mut stream, &patience).await;
+        self.abort.run_until_cancelled(stream.explain(self.limits.hsts)).await;
+    }
+
+    /// Until one side has had enough.
+    async fn converse(&self, stream: &mut CensoredStream, patience: &Arc<Patience>) {
+        let io = TokioIo::new(stream);
+        let service = service_fn(|request| answer(self.application.clone(), self.peer, Arc::clone(patience), request));
         let mut connection = pin!(
             http1::Builder::new()
                 .header_read_timeout(None)

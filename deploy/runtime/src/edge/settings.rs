@@ -126,6 +126,7 @@ impl EdgeSettings {
         ServerLimits {
             max_connections_per_address: self.connections_per_address,
             trusted_proxies: self.trusted_proxies.clone(),
+            hsts: self.limits.hsts,
             ..ServerLimits::default()
         }
     }

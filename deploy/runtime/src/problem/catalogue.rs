@@ -84,6 +84,8 @@ catalogue! {
         "The caller's allowance is used up; try again after `Retry-After` seconds.";
     QUOTA_EXCEEDED 429 "quota-exceeded" "The allowance is used up"
         "More requests of one kind came than the caller may make; `violated-policies` names the allowance, `RateLimit-Policy` says how much it is. Wait `Retry-After` seconds.";
+    HEAD_TOO_LARGE 431 "head-too-large" "The head of the request is too large"
+        "The request line and its header fields together are longer than is accepted, or the fields are too many; send fewer or shorter ones.";
     INTERNAL 500 "internal" "Internal error"
         "A fault on our side; it has been logged under the trace id. The request may be retried with the same idempotency key.";
     UNAVAILABLE 503 "unavailable" "Temporarily unavailable"

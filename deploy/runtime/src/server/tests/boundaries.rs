@@ -9,14 +9,6 @@ use crate::edge::{EdgeSettings, TLS_IN_FRONT};
 use crate::json::Json;
 use crate::shutdown::Tasks;
 
-/// What comes back to these bytes until the server closes.
-async fn said_to(server: &Running, request: &[u8]) -> String {
-    let mut stream = server.connect().await;
-    // The server may have heard enough before the end.
-    let _ = stream.write_all(request).await;
-    read_to_end(&mut stream).await
-}
-
 #[tokio::test]
 async fn path_and_query_have_8_kib() {
     let server = Running::public(router()).await;
@@ -65,15 +57,19 @@ async fn browsers_are_told_to_insist_on_tls_where_an_operator_says_it_is_there()
     for (setting, told) in [("true", Some("max-age=63072000; includeSubDomains")), ("false", None)] {
         let mut source = Source::from_pairs([(TLS_IN_FRONT.name, setting)]);
         let settings = EdgeSettings::read(&mut source);
+        let limits = settings.server_limits();
         let verifier = Verifier::new(JwksSource::Url("http://127.0.0.1:1/".into()), "https://fittrack.local", "x");
         let document = utoipa::openapi::OpenApiBuilder::new().build();
         let edge = Edge::new(settings, &document, verifier.unwrap(), Tasks::detached());
-        let server = Running::start(public_layers_behind(&edge, router()), ServerLimits::default()).await;
+        let server = Running::start(public_layers_behind(&edge, router()), limits).await;
         for path in ["/hello", "/nowhere", "/panic"] {
             let answer = reqwest::get(server.url(path)).await.unwrap();
             let header = answer.headers().get(STRICT_TRANSPORT_SECURITY).map(|value| value.to_str().unwrap());
             assert_eq!(header, told, "{path}");
         }
+        let answer = said_to(&server, b"no request\r\n\r\n").await;
+        let header = answer.lines().find_map(|line| line.strip_prefix("strict-transport-security: "));
+        assert_eq!(header, told, "{answer}");
         server.stop().await;
     }
 }

@@ -121,6 +121,20 @@ impl TestStack {
         Ok(command.args(arguments).stdin(Stdio::null()).kill_on_drop(true).output().await?)
     }
 
+    /// Makes an administrator of this address; the one-time secret that sets their password.
+    ///
+    /// # Errors
+    /// When none is printed.
+    pub async fn administrator(&self, email: &str) -> Result<String> {
+        let made = self.operator(Service::CommandApi, &["admin", "create", "--email", email]).await?;
+        let printed = String::from_utf8_lossy(&made.stdout);
+        let secret = printed.lines().find_map(|line| line.strip_prefix("one-time secret: "));
+        let refused = || Failure::new(format!("{email}: {}", String::from_utf8_lossy(&made.stderr)));
+        let secret = secret.ok_or_else(refused)?;
+        secrets::know("a one-time secret", secret);
+        Ok(secret.to_owned())
+    }
+
     /// Runs an operator's command line of a service against this stack; its JSON, whatever its exit code.
     ///
     /// # Errors

@@ -18,7 +18,6 @@ use fittrack_domain::recording::{Format, synthesize, write};
 use fittrack_domain::sport::Sport;
 use fittrack_journeys::patience::until;
 use fittrack_journeys::{Answer, Api, Athlete, Call, TestStack, bodies, committed};
-use fittrack_local::services::Service;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -192,9 +191,7 @@ async fn signed_in(command: &Api, email: &str, password: &str) -> String {
 /// A new administrator's address and password.
 async fn administrator(stack: &TestStack, command: &Api, owner: &Athlete) -> (String, String) {
     let (email, password) = (format!("ops-{}@example.org", owner.id), "a password nobody else has");
-    let made = stack.operator(Service::CommandApi, &["admin", "create", "--email", &email]).await.unwrap();
-    let printed = String::from_utf8(made.stdout).unwrap();
-    let secret = printed.lines().find_map(|line| line.strip_prefix("one-time secret: ")).unwrap();
+    let secret = stack.administrator(&email).await.unwrap();
     let body = json!({"email": email, "one_time_secret": secret, "new_password": password});
     let call = Call::post("/v1/account/password/first").json(&body);
     let set = command.send_when_not_busy(&call).await.unwrap();
@@ -212,12 +209,7 @@ fn says(answer: &Answer, word: &str) -> bool {
 async fn export(owner: &Athlete) -> String {
     let asked = owner.send(&Call::post("/v1/account/export")).await.unwrap().expecting(202).unwrap();
     let location = asked.header("location").unwrap().to_owned();
-    until("the export is made", async || {
-        let answer = owner.get(&location).await.map_err(|error| error.to_string())?;
-        if answer.json()["state"] == "succeeded" { Ok(()) } else { Err(answer.to_string()) }
-    })
-    .await
-    .unwrap();
+    owner.until_done(&location).await.unwrap();
     location
 }
 

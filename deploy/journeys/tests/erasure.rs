@@ -146,12 +146,7 @@ async fn nothing_of_who_left_is_found_anywhere_and_the_rest_goes_on() {
     }
     assert_eq!(everywhere(&stack, &ida.email).await.len(), 1, "an address is in one table");
     let export = ida.send(&Call::post("/v1/account/export")).await.unwrap().expecting(202).unwrap();
-    until("everything is there to be taken away", async || {
-        let state = ida.get(export.header("location").unwrap()).await.map_err(|error| error.to_string())?;
-        if state.json()["state"] == "succeeded" { Ok(()) } else { Err(state.to_string()) }
-    })
-    .await
-    .unwrap();
+    ida.until_done(export.header("location").unwrap()).await.unwrap();
 
     let password = json!({"password": ida.password});
     let asked = ida.send(&Call::delete("/v1/account").json(&password)).await.unwrap().expecting(202).unwrap();

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{Answer, Api, Call};
 use crate::failure::{Failure, Result};
+use crate::patience::until;
 
 /// Tokens are good for ten minutes.
 const RENEW_AFTER: Duration = Duration::from_secs(540);
@@ -130,6 +131,18 @@ impl Athlete {
     /// When the answer is not 200.
     pub async fn get_seeing(&self, path: &str, consistency_token: &str) -> Result<Answer> {
         self.send(&Call::get(path).seeing(consistency_token)).await?.expecting(200)
+    }
+
+    /// Asks about a job (an export, an import, an erasure) until it has succeeded.
+    ///
+    /// # Errors
+    /// When it takes too long.
+    pub async fn until_done(&self, location: &str) -> Result<Answer> {
+        until(&format!("{location} has succeeded"), async || {
+            let answer = self.get(location).await.map_err(|error| error.to_string())?;
+            if answer.json()["state"] == "succeeded" { Ok(answer) } else { Err(answer.to_string()) }
+        })
+        .await
     }
 
     /// Logs a workout.

@@ -1,9 +1,12 @@
 """What makes a request valid that the OpenAPI documents cannot say: what was given out before, today's date, and values that
 depend on each other. Only requests that follow their document are touched, the wrong ones are sent as they were made."""
 
+import base64
+import collections
 import datetime
 import io
 import itertools
+import json
 import os
 import pathlib
 import zipfile
@@ -12,20 +15,25 @@ import requests
 import schemathesis
 
 ACCESS_TOKEN = os.environ["CONTRACT_ACCESS_TOKEN"]
-CONSISTENCY_TOKEN = os.environ["CONTRACT_CONSISTENCY_TOKEN"]
-PASSWORD = os.environ["CONTRACT_PASSWORD"]
-# Another account: a sign-in too many must not end the session all requests are made with.
-OTHER_EMAIL = os.environ["CONTRACT_OTHER_EMAIL"]
-OTHER_PASSWORD = os.environ["CONTRACT_OTHER_PASSWORD"]
-# What there is, by the operation that shows it.
-IDS = {
-    "get_athlete": os.environ["CONTRACT_ATHLETE_ID"],
-    "get_workout": os.environ["CONTRACT_WORKOUT_ID"],
-    "get_recording": os.environ["CONTRACT_RECORDED_ID"],
-    "get_original": os.environ["CONTRACT_RECORDED_ID"],
-}
 FILES = pathlib.Path(os.environ["CONTRACT_FILES"])
+# What there is; the test made it, and says in there.rs what it is.
+THERE = json.loads((FILES / "there.json").read_text())
+# How each operation was answered, for the test to read.
+ANSWERS = (FILES / "answers.txt").open("a", buffering=1)
+# Another account: a sign-in too many must not end the session all requests are made with.
+OTHER = THERE["other"]
+# What there is, by the operation that shows it.
+IDS = THERE["ids"]
+# Of these it is the keeper's.
+KEPT = ("show_export", "download_export")
+# The session all requests are made with must not end: these do.
+ENDING = ("sign_out", "end_session")
+# Each is used up by one request; those that come too late are refused.
+SESSIONS = THERE["sessions"]
+ADMINISTRATORS = THERE["administrators"]
+LEAVERS = THERE["leavers"]
 
+ASKED = collections.Counter()
 NUMBERS = itertools.count(1)
 A_DAY = "2026-10-31"
 AN_INSTANT = "2026-10-31T07:00:00Z"
@@ -43,13 +51,15 @@ FILE_OF = {
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
+    operation = operation_of(case)
+    if operation in ENDING:
+        kwargs["auth"] = Bearer(SESSIONS[-1]["access_token"])
     if case.meta is None or not case.meta.generation.mode.is_positive:
         return
     given_out(case)
+    if every_other(operation):
+        there(case, operation, kwargs)
     body = case.body
-    operation = case.operation.definition.raw.get("operationId")
-    if operation in IDS and next(NUMBERS) % 2:
-        case.path_parameters["id"] = IDS[operation]
     if operation in ("log_workout", "edit_workout") and isinstance(body, dict):
         workout(body, operation == "edit_workout")
     elif operation == "record_measurement" and isinstance(body, dict):
@@ -68,22 +78,81 @@ def before_call(context, case, kwargs):
         body["new_password"] = f"a long enough password {next(NUMBERS)}"
     elif operation == "change_password" and isinstance(body, dict):
         # To what it is, so that the next one knows it too.
-        body["current_password"] = body["new_password"] = PASSWORD
+        body["current_password"] = body["new_password"] = THERE["password"]
     elif operation == "create_api_key" and isinstance(body, dict):
         if body.get("expires_at"):
             body["expires_at"] = (NOW + datetime.timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
     elif operation == "log_in" and isinstance(body, dict):
-        body["email"], body["password"] = OTHER_EMAIL, OTHER_PASSWORD
+        body.update(OTHER)
     elif operation == "import_recording":
         file(case, kwargs)
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    operation = operation_of(case)
+    # A wrong method is no question to the operation.
+    if response.request.method.lower() == case.operation.method.lower():
+        print(operation, response.status_code, file=ANSWERS)
+    if operation in ENDING and response.status_code == 204 and len(SESSIONS) > 1:
+        SESSIONS.pop()
+
+
+def operation_of(case):
+    return case.operation.definition.raw["operationId"]
+
+
+def every_other(operation):
+    """The first request, the third: others ask for what there is not, or follow a link."""
+    ASKED[operation] += 1
+    return ASKED[operation] % 2
+
+
+def there(case, operation, kwargs):
+    """Asks for what there is."""
+    body = case.body
+    if operation in IDS:
+        case.path_parameters.update({name: IDS[operation] for name in case.path_parameters})
+        if operation in KEPT:
+            kwargs["auth"] = Bearer(THERE["keeper"])
+    elif operation == "end_session":
+        case.path_parameters["session_id"] = session_id(SESSIONS[-1]["access_token"])
+    elif operation == "exchange_api_key" and isinstance(body, dict):
+        body["api_key"] = THERE["api_key"]
+    elif operation == "refresh_session" and isinstance(body, dict) and len(SESSIONS) > 1:
+        body["refresh_token"] = SESSIONS.pop(0)["refresh_token"]
+    elif operation == "set_first_password" and isinstance(body, dict) and ADMINISTRATORS:
+        body.update(ADMINISTRATORS.pop())
+    elif operation == "erase_account" and isinstance(body, dict) and LEAVERS:
+        leaver = LEAVERS.pop()
+        body["password"] = leaver["password"]
+        kwargs["auth"] = Bearer(leaver["access_token"])
+
+
+class Bearer(requests.auth.AuthBase):
+    """Another token instead of the one all requests are made with; a request without that stays without."""
+
+    def __init__(self, token):
+        self.token = token
+
+    def __call__(self, request):
+        if request.headers.get("Authorization") == f"Bearer {ACCESS_TOKEN}":
+            request.headers["Authorization"] = f"Bearer {self.token}"
+        return request
+
+
+def session_id(access_token):
+    """The session a token is of."""
+    claims = access_token.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["sid"]
 
 
 def given_out(case):
     """Tokens, keys and cursors: text to a client, and text nobody was given is refused."""
     if case.headers.get("Consistency-Token") is not None:
-        case.headers["Consistency-Token"] = CONSISTENCY_TOKEN
+        case.headers["Consistency-Token"] = THERE["consistency_token"]
     if "consistency_token" in case.query:
-        case.query["consistency_token"] = CONSISTENCY_TOKEN
+        case.query["consistency_token"] = THERE["consistency_token"]
     # A key that was used for another request is refused.
     if case.headers.get("Idempotency-Key") is not None:
         case.headers["Idempotency-Key"] = f"contract-{next(NUMBERS)}"

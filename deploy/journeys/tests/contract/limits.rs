@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use fittrack_journeys::{Athlete, Call, TestStack};
 use serde_json::{Map, Value, json};
 
+use crate::document;
+
 /// None of them printed as a character, of which no text may have any.
 const CONTROL: &str = "a\u{1b}b";
 
@@ -98,7 +100,7 @@ async fn hold(
 async fn the_limits_of_the_document_are_those_of_the_service() {
     let stack = TestStack::shared().await.unwrap();
     let athlete = stack.api().unwrap().register("Limits").await.unwrap();
-    let document = document(&stack).await;
+    let document = document(&stack, "command-api").await;
     hold(&athlete, limits(&document, "LogWorkoutBody"), 10, log).await;
     hold(&athlete, limits(&document, "SetBody"), 5, log_set).await;
     hold(&athlete, limits(&document, "EditWorkoutBody"), 10, edit).await;
@@ -108,17 +110,11 @@ async fn the_limits_of_the_document_are_those_of_the_service() {
 async fn what_may_not_be_null_is_not_null_in_the_document() {
     let stack = TestStack::shared().await.unwrap();
     let athlete = stack.api().unwrap().register("Limits").await.unwrap();
-    let document = document(&stack).await;
+    let document = document(&stack, "command-api").await;
     let fields = document["components"]["schemas"]["EditWorkoutBody"]["properties"].as_object().unwrap();
     for (name, field) in fields {
         let may_be_null = field["type"].as_array().is_some_and(|kinds| kinds.contains(&json!("null")));
         let expected = if may_be_null { 202 } else { 422 };
         assert_eq!(edit(&athlete, name, &Value::Null).await, expected, "{name}");
     }
-}
-
-/// The command API's document.
-async fn document(stack: &TestStack) -> Value {
-    let url = format!("{}/openapi.json", stack.url("command-api").unwrap());
-    reqwest::get(url).await.unwrap().json().await.unwrap()
 }

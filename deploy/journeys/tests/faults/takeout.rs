@@ -2,9 +2,8 @@
 //! is stored twice.
 
 use fittrack_journeys::patience::until;
-use fittrack_journeys::{Athlete, Call, TestStack, bodies};
+use fittrack_journeys::{Call, TestStack, bodies};
 use fittrack_local::Parts;
-use serde_json::Value;
 
 use super::stage;
 
@@ -27,14 +26,6 @@ async fn killed_in_the_middle(stack: &TestStack, jobs: &str) {
     stack.ensure_up(Parts::Everything).await.unwrap();
 }
 
-async fn until_done(athlete: &Athlete, location: &str) -> Value {
-    let done = until("the job is done", async || {
-        let answer = athlete.get(location).await.map_err(|error| error.to_string())?;
-        if answer.json()["state"] == "succeeded" { Ok(answer.json()) } else { Err(answer.to_string()) }
-    });
-    done.await.unwrap()
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn the_command_api_may_be_killed_while_it_makes_an_export_or_takes_one_in() {
     let stage = stage().await;
@@ -45,14 +36,14 @@ async fn the_command_api_may_be_killed_while_it_makes_an_export_or_takes_one_in(
     }
     let asked = old.send(&Call::post("/v1/account/export")).await.unwrap().expecting(202).unwrap();
     killed_in_the_middle(stack, "export_jobs").await;
-    let done = until_done(&old, asked.header("location").unwrap()).await;
+    let done = old.until_done(asked.header("location").unwrap()).await.unwrap().json();
     let zip = old.get(done["file"].as_str().unwrap()).await.unwrap().body;
 
     let new = api.register("New").await.unwrap();
     let call = Call::post("/v1/workouts/imports").file("application/zip", zip);
     let accepted = new.send(&call).await.unwrap().expecting(202).unwrap();
     killed_in_the_middle(stack, "import_jobs").await;
-    let done = until_done(&new, accepted.header("location").unwrap()).await;
+    let done = new.until_done(accepted.header("location").unwrap()).await.unwrap().json();
     assert_eq!((done["refused_count"].as_i64(), done["file_count"].as_i64()), (Some(0), Some(WORKOUTS + 1)), "{done}");
     assert_eq!(done["stored_count"].as_i64(), Some(WORKOUTS), "the profile says the same already: {done}");
     let token = done["consistency_token"].as_str().unwrap();

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use fittrack_journeys::patience::until;
 use fittrack_journeys::recordings::{self, Activities};
 use fittrack_journeys::{Answer, Athlete, Call, TestStack, bodies};
 use serde_json::{Value, json};
@@ -14,12 +13,7 @@ use uuid::Uuid;
 /// Asks for an export, waits for it and downloads it.
 async fn export(athlete: &Athlete) -> Bytes {
     let asked = athlete.send(&Call::post("/v1/account/export")).await.unwrap().expecting(202).unwrap();
-    let location = asked.header("location").unwrap().to_owned();
-    let done = until("the export is made", async || {
-        let answer = athlete.get(&location).await.map_err(|error| error.to_string())?;
-        if answer.json()["state"] == "succeeded" { Ok(answer) } else { Err(answer.to_string()) }
-    });
-    let done = done.await.unwrap().json();
+    let done = athlete.until_done(asked.header("location").unwrap()).await.unwrap().json();
     let zip = athlete.get(done["file"].as_str().unwrap()).await.unwrap();
     assert_eq!(zip.header("content-type"), Some("application/zip"));
     assert_eq!(done["sha256"], hex::encode(Sha256::digest(&zip.body)));
@@ -30,12 +24,7 @@ async fn export(athlete: &Athlete) -> Bytes {
 async fn import(athlete: &Athlete, zip: &Bytes) -> Answer {
     let call = Call::post("/v1/workouts/imports").file("application/zip", zip.clone());
     let accepted = athlete.send(&call).await.unwrap().expecting(202).unwrap();
-    let location = accepted.header("location").unwrap().to_owned();
-    let done = until("the zip is worked through", async || {
-        let answer = athlete.get(&location).await.map_err(|error| error.to_string())?;
-        if answer.json()["state"] == "succeeded" { Ok(answer) } else { Err(answer.to_string()) }
-    });
-    done.await.unwrap()
+    athlete.until_done(accepted.header("location").unwrap()).await.unwrap()
 }
 
 /// What became of the files.

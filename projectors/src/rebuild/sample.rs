@@ -189,12 +189,11 @@ async fn write(
     read_models::create(&mut transaction, scratch).await?;
     let mut written = Loaded::default();
     let spans_to_write = if throttle.is_beside_users() { WRITTEN_SPANS / 4 } else { WRITTEN_SPANS };
+    let began = Instant::now();
     for fill in spans.iter().take(spans_to_write) {
-        let began = Instant::now();
         let loaded = built.load(Fill { build: scratch, ..fill.clone() }, &mut transaction).await?;
         written.rows += loaded.rows;
         written.seconds += loaded.seconds;
-        throttle.rest(began.elapsed()).await;
     }
     let started = Instant::now();
     sql::index(&mut transaction, scratch, throttle.helpers()).await?;
@@ -204,6 +203,8 @@ async fn write(
         .fetch_one(&mut *transaction)
         .await?;
     transaction.rollback().await?;
+    // Not before: the database ends who rests in a transaction, and on a slow machine these rests are long.
+    throttle.rest(began.elapsed()).await;
     let rows = (written.rows as f64).max(1.0);
     measured.write_seconds_per_row = written.seconds / rows;
     (measured.index_seconds, measured.written_rows) = (indexing, rows);

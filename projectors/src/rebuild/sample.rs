@@ -154,7 +154,10 @@ fn spans(place: &Place, built: Built, effort: Effort, heads: &[(i32, i64)]) -> V
             throttle: Throttle::new(1, None),
         }
     };
-    heads.iter().map(span).collect()
+    // Where there is time for few, those with many events tell most.
+    let mut largest_first = heads.to_vec();
+    largest_first.sort_unstable_by_key(|&(_, head)| std::cmp::Reverse(head));
+    largest_first.iter().map(span).collect()
 }
 
 fn of_folding(sampled: &[Sampled]) -> Measured {

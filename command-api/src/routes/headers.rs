@@ -10,8 +10,9 @@ use utoipa::{
 
 /// In quotes as a structured-field string, or bare.
 const KEY: &str = r#"^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-~]{1,255})$"#;
-/// `*`, or entity tags in a list, which may have empty places after the first.
-pub(super) const TAGS: &str = r#"^(\*|(W/)?"[\t !#-~]*"([ \t]*,[, \t]*(W/)?"[\t !#-~]*"){0,31}([ \t]*,[, \t]*)?)$"#;
+/// `*`, or entity tags in a list, which may have empty places.
+pub(super) const TAGS: &str =
+    r#"^(\*|[, \t]*(W/)?"[\t !#-~]*"([ \t]*,[, \t]*(W/)?"[\t !#-~]*"){0,31}([ \t]*,[, \t]*)?)$"#;
 
 /// The client's name for a request.
 pub struct KeyHeader;

@@ -7,6 +7,8 @@ use crate::dispatch::{DispatchError, Dispatcher, Precondition, Receipt, Request}
 
 /// More tags than this in one header are no honest question.
 const MAX_TAGS: usize = 32;
+/// What may be between two tags: places of a list may be empty (RFC 9110, 5.6.1).
+const BETWEEN: [char; 3] = [',', ' ', '\t'];
 /// A version no stream has.
 const NO_VERSION: i64 = -1;
 
@@ -43,7 +45,7 @@ fn parse(header: &str) -> Option<IfMatch> {
     if header == "*" {
         return Some(IfMatch::Any);
     }
-    let (mut versions, mut tags, mut rest) = (Vec::new(), 0, header);
+    let (mut versions, mut tags, mut rest) = (Vec::new(), 0, header.trim_start_matches(BETWEEN));
     while !rest.is_empty() {
         let (is_weak, opened) = match rest.strip_prefix("W/") {
             Some(weak) => (true, weak),
@@ -56,7 +58,7 @@ fn parse(header: &str) -> Option<IfMatch> {
         tags += 1;
         let after = after.trim_start();
         rest = match after.strip_prefix(',') {
-            Some(next) => next.trim_start_matches([',', ' ', '\t']),
+            Some(next) => next.trim_start_matches(BETWEEN),
             None if after.is_empty() => after,
             None => return None,
         };
@@ -119,7 +121,10 @@ mod tests {
             ("\"a\tb\",", one_of(&[])),
             (&times(32), one_of(&[3; 32])),
             (&times(33), None),
-            (",\"v3\"", None),
+            (",\"v3\"", one_of(&[3])),
+            (", ,\t\"v3\",", one_of(&[3])),
+            (",", None),
+            (", *", None),
             ("*,\"v3\"", None),
             ("\"v3\"W/\"v4\"", None),
             ("W/\"v3\"", one_of(&[])),

@@ -25,6 +25,8 @@ mod measurements;
 mod preconditions;
 mod privacy_zones;
 mod profile;
+#[path = "../../../deploy/runtime/testing/secrets.rs"]
+mod secrets;
 mod sessions;
 mod support;
 mod sweeping;

@@ -35,6 +35,8 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use uuid::Uuid;
 
+use crate::secrets;
+
 /// How long a condition may take on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 pub const PASSWORD: &str = "correct horse battery";
@@ -406,10 +408,13 @@ impl Sending<'_> {
     }
 
     pub async fn answer(self) -> Answer {
-        let request = self.request.body(Body::from(self.body)).unwrap();
+        let request = self.request.body(Body::from(self.body.clone())).unwrap();
+        let what = format!("{} {}", request.method(), request.uri());
+        let secrets = secrets::of_request(request.headers(), &self.body);
         let response = self.client.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 1024 * 1024).await.unwrap();
+        secrets::assert_kept(&secrets, &what, &parts.headers, &bytes);
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         Answer { status: parts.status, headers: parts.headers, body }
     }

@@ -13,6 +13,8 @@ use fittrack_runtime::docs;
 use serde_json::Value;
 use tower::{Service, ServiceExt};
 
+use crate::secrets;
+
 /// Every method a client may think of; the last is nobody's.
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"];
 const ID: &str = "01920000-0000-7000-8000-000000000000";
@@ -214,9 +216,12 @@ where
             request = request.header(*name, *value);
         }
         let what = format!("{method} {} {headers:?} ({} bytes)", &path[..path.len().min(80)], body.len());
-        let response = self.service.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+        let request = request.body(Body::from(body.clone())).unwrap();
+        let secrets = secrets::of_request(request.headers(), &body);
+        let response = self.service.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap().to_vec();
+        secrets::assert_kept(&secrets, &what, &parts.headers, &body);
         let seen = Seen { what, status: parts.status, headers: parts.headers, body };
         *self.answered.entry(seen.status.as_u16()).or_default() += 1;
         seen.check_every_answer(is_documentation(path) && seen.status.is_success() && method != "OPTIONS");

@@ -21,6 +21,8 @@ mod measurements;
 mod paging;
 mod privacy;
 mod recordings;
+#[path = "../../../deploy/runtime/testing/secrets.rs"]
+mod secrets;
 mod stage;
 mod totals;
 mod visibility;

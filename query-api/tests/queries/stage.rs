@@ -24,6 +24,8 @@ use sqlx::{Connection, Executor, PgConnection, PgPool};
 use tower::ServiceExt;
 use uuid::Uuid;
 
+use crate::secrets;
+
 const ISSUER: &str = "https://fittrack.local";
 const AUDIENCE: &str = "fittrack";
 
@@ -237,7 +239,12 @@ impl Stage {
     }
 
     pub async fn send(&self, method: Method, path: &str, caller: Option<&Athlete>, headers: &[(&str, &str)]) -> Reply {
-        read(self.open(method, path, caller, headers).await).await
+        let what = format!("{method} {path}");
+        let reply = read(self.open(method, path, caller, headers).await).await;
+        if let Some(caller) = caller {
+            secrets::assert_kept(&[caller.token.clone()], &what, &reply.headers, &reply.body);
+        }
+        reply
     }
 
     /// An answer of which nothing was read yet.

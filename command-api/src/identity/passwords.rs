@@ -21,13 +21,16 @@ mod common;
 const KEPT: Duration = Duration::from_secs(3600);
 /// How long a request waits for its turn.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// How many may wait for each turn: more than are served in that time on the fastest machine. Of a flood, the others are told at
+/// once what they would hear after waiting, all of them in the same moment.
+const LINE: usize = 32;
 /// After its work a thread rests as long as that took, but no longer than this: in a flood of sign-ins hashing takes half a
 /// core where it could have a whole one, and what else the machine does keeps its pace. Whoever comes alone waits for no rest.
 const MAX_REST: Duration = Duration::from_millis(100);
 const MIN_CHARACTERS: usize = 8;
 const MAX_BYTES: usize = 1024;
 
-/// Nobody's turn came within half a second.
+/// No turn came within half a second, or too many waited for one already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many passwords are being checked at this moment")]
 pub struct NoCapacity;
@@ -88,6 +91,7 @@ pub enum Verdict {
 #[derive(Clone)]
 pub struct Passwords {
     turns: Arc<Semaphore>,
+    line: Arc<Semaphore>,
     at_once: u32,
     threads: Arc<Threads>,
     /// A hash of nobody's password, so that an unknown address costs what a wrong password costs.
@@ -131,7 +135,14 @@ impl Passwords {
         let nobody = hash(uuid::Uuid::new_v4().as_bytes())?.into();
         let at_once = at_once.max(1);
         let turns = usize::try_from(at_once).unwrap_or(1);
-        Ok(Self { turns: Arc::new(Semaphore::new(turns)), at_once, threads: Arc::new(Threads::new(turns)?), nobody })
+        let line = Arc::new(Semaphore::new(turns.saturating_mul(LINE)));
+        Ok(Self {
+            turns: Arc::new(Semaphore::new(turns)),
+            line,
+            at_once,
+            threads: Arc::new(Threads::new(turns)?),
+            nobody,
+        })
     }
 
     /// One fewer at once than there are cores.
@@ -142,6 +153,7 @@ impl Passwords {
 
     /// A turn, within half a second: what is asked for in numbers takes it before it costs anything else.
     pub async fn turn(&self) -> Result<Turn, NoCapacity> {
+        let _place = self.line.try_acquire().map_err(|_| NoCapacity)?;
         match timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(Turn {
                 permit: Arc::new(permit),
@@ -234,6 +246,8 @@ fn is_weaker_than_today(stored: &PasswordHash) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
 
     #[tokio::test]
@@ -259,7 +273,7 @@ mod tests {
             turn.off_the_async_threads(|| Ok(std::thread::current().id())).await.unwrap()
         };
         let threads: std::collections::HashSet<_> =
-            futures::future::join_all((0..100).map(|_| hashed_on())).await.into_iter().collect();
+            futures::future::join_all((0..2 * LINE).map(|_| hashed_on())).await.into_iter().collect();
         assert!((1..=2).contains(&threads.len()), "{threads:?}");
         assert!(!threads.contains(&std::thread::current().id()));
     }
@@ -292,6 +306,19 @@ mod tests {
         assert!(matches!(refused, AccountError::Capacity(NoCapacity)));
         drop(taken);
         assert!(passwords.verify("whatever".to_owned(), None).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_too_long_is_not_joined() {
+        let passwords = Passwords::new(1).unwrap();
+        let taken = passwords.exhausted().await;
+        let mut line = futures::future::join_all((0..LINE).map(|_| passwords.turn()));
+        assert!(futures::poll!(&mut line).is_pending());
+        // On this one thread no time has passed that would have let one of them go.
+        let Some(refused) = passwords.turn().now_or_never() else { panic!("it waits") };
+        assert!(refused.is_err());
+        drop((line, taken));
+        assert!(passwords.turn().await.is_ok());
     }
 
     #[test]

@@ -1,5 +1,9 @@
 //! A command API with databases of its own for each test, and clients who speak to it: anonymous, or signed in.
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{
+    str::FromStr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -25,6 +29,7 @@ use fittrack_schemas::{
     consistency::{ConsistencyToken, TokenKey},
     migrations,
 };
+use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 use sqlx::{
     Connection as _, PgConnection, PgPool,
@@ -96,9 +101,11 @@ impl World {
     }
 
     async fn with_gate(is_open: bool, settings: EdgeSettings) -> Self {
-        let (store, store_options) = database("store", &migrations::EVENT_STORE).await;
-        let (identity, identity_options) = database("identity", &migrations::IDENTITY).await;
-        let (recordings, recordings_options) = database("recordings", &migrations::RECORDINGS).await;
+        let ((store, store_options), (identity, identity_options), (recordings, recordings_options)) = tokio::join!(
+            database("store", &migrations::EVENT_STORE),
+            database("identity", &migrations::IDENTITY),
+            database("recordings", &migrations::RECORDINGS),
+        );
         let databases = [store_options, identity_options, recordings_options];
         let key_pem = SigningKey::generate_pem().unwrap();
         let life = CancellationToken::new();
@@ -199,26 +206,36 @@ impl World {
     }
 }
 
-/// A test's databases go with it, whether it passed or not.
+/// Databases of tests that have ended.
+static ENDED: Mutex<Vec<PgConnectOptions>> = Mutex::new(Vec::new());
+/// Held by the thread that drops them.
+static DROPPING: Mutex<()> = Mutex::new(());
+/// How many are dropped at once.
+const DROPPED_AT_ONCE: usize = 30;
+
+/// A test's databases go after it, whether it passed or not, while the next one runs: with each `DROP DATABASE` Postgres syncs the
+/// thousands of files of all that are there, once for as many as are dropped together. The last ones go with the server.
 impl Drop for World {
     fn drop(&mut self) {
         self.life.cancel();
-        let databases: Vec<_> = self.databases.iter().chain(&self.more_databases).cloned().collect();
-        // A test's own runtime cannot be waited for here.
-        let dropping = std::thread::spawn(move || {
+        lock(&ENDED).extend(self.databases.iter().chain(&self.more_databases).cloned());
+        std::thread::spawn(|| {
+            let _turn = lock(&DROPPING);
+            let ended = std::mem::take(&mut *lock(&ENDED));
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(drop_databases(&databases));
+            runtime.block_on(stream::iter(&ended).for_each_concurrent(DROPPED_AT_ONCE, drop_database));
         });
-        let _ = dropping.join();
     }
 }
 
-async fn drop_databases(databases: &[PgConnectOptions]) {
-    let root = databases[0].clone().database("postgres");
-    let mut connection = PgConnection::connect_with(&root).await.unwrap();
-    for name in databases.iter().filter_map(PgConnectOptions::get_database) {
-        sqlx::query(&format!("DROP DATABASE {name} WITH (FORCE)")).execute(&mut connection).await.unwrap();
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn drop_database(database: &PgConnectOptions) {
+    let name = database.get_database().unwrap();
+    let mut connection = PgConnection::connect_with(&database.clone().database("postgres")).await.unwrap();
+    sqlx::query(&format!("DROP DATABASE {name} WITH (FORCE)")).execute(&mut connection).await.unwrap();
 }
 
 /// An app whose databases cannot be reached.

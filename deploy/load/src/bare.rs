@@ -1,7 +1,13 @@
 //! The baseline of every HTTP figure: a server that answers a fixed response on a bare socket, and a client that asks on
-//! kept-alive connections and parses no more than it must. Both sides of a comparison are asked by this client.
-use std::time::Duration;
+//! kept-alive connections and parses no more than it must. Both sides of a comparison are asked by this client, and answer
+//! the same bytes.
+use std::{
+    io::{Read, stdin},
+    sync::Arc,
+    time::Duration,
+};
 
+use memchr::memmem;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
@@ -10,21 +16,17 @@ use tokio::{
 
 use crate::Failure;
 
-/// A body like that of a small resource.
-const BODY: &str = r#"{"id":"0198c0de-0000-7000-8000-000000000000","sport":"run","started_at":"2026-11-01T07:00:00Z","duration_s":3600.0,"distance_m":10000.0,"visibility":"public","version":1,"title":"Morning run along the river"}"#;
-
-/// Serves on a free port, printed on the first line, until killed.
+/// Serves what it is given on its standard input, on a free port, printed on the first line, until killed.
 pub async fn serve() -> Result<(), Failure> {
+    let mut response = Vec::new();
+    stdin().read_to_end(&mut response)?;
+    let response: Arc<[u8]> = response.into();
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);
-    let response = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\netag: \"v1\"\r\ncontent-length: {}\r\n\r\n{BODY}",
-        BODY.len()
-    );
     loop {
         let (mut socket, _) = listener.accept().await?;
         socket.set_nodelay(true)?;
-        let response = response.clone();
+        let response = Arc::clone(&response);
         tokio::spawn(async move {
             let mut buffer = vec![0; 8192];
             let mut filled = 0;
@@ -35,7 +37,7 @@ pub async fn serve() -> Result<(), Failure> {
                 }
                 if buffer[..filled].ends_with(b"\r\n\r\n") {
                     filled = 0;
-                    if socket.write_all(response.as_bytes()).await.is_err() {
+                    if socket.write_all(&response).await.is_err() {
                         return;
                     }
                 }
@@ -60,38 +62,43 @@ impl Client {
 
     /// Sends one request and reads its whole response; answers the status.
     pub async fn ask(&mut self, request: &[u8]) -> Result<u16, Failure> {
+        self.fetch(request).await.map(status)
+    }
+
+    /// The same; answers the response as it came.
+    pub async fn fetch(&mut self, request: &[u8]) -> Result<&[u8], Failure> {
         self.socket.get_mut().write_all(request).await?;
         self.buffer.clear();
         let head = loop {
             if self.socket.read_buf(&mut self.buffer).await? == 0 {
                 return Err("the server closed the connection".into());
             }
-            if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
+            if let Some(end) = memmem::find(&self.buffer, b"\r\n\r\n") {
                 break end + 4;
             }
         };
-        let length = content_length(&self.buffer[..head]);
+        let length = content_length(&self.buffer[..head]).ok_or("a response does not say how long it is")?;
         while self.buffer.len() < head + length {
             if self.socket.read_buf(&mut self.buffer).await? == 0 {
                 return Err("the server closed the connection within a body".into());
             }
         }
-        let status = self.buffer.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok());
-        Ok(status.unwrap_or("0").parse()?)
+        Ok(&self.buffer)
     }
 }
 
-fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack.windows(needle.len()).position(|window| window == needle)
+/// The status of a response; 0 where it has none.
+pub fn status(response: &[u8]) -> u16 {
+    let digits = response.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok());
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or(0)
 }
 
-fn content_length(head: &[u8]) -> usize {
-    let text = std::str::from_utf8(head).unwrap_or("");
-    text.split("\r\n")
-        .filter_map(|line| line.split_once(':'))
-        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
-        .and_then(|(_, value)| value.trim().parse().ok())
-        .unwrap_or(0)
+/// As hyper writes it: in lower case, and digits alone.
+fn content_length(head: &[u8]) -> Option<usize> {
+    const NAME: &[u8] = b"\r\ncontent-length: ";
+    let value = head.get(memmem::find(head, NAME)? + NAME.len()..)?;
+    let end = value.iter().position(|byte| *byte == b'\r')?;
+    std::str::from_utf8(value.get(..end)?).ok()?.parse().ok()
 }
 
 /// Asks from as many connections as there are requests, each the same one again and again, for `span`; requests a second.

@@ -6,7 +6,7 @@ use fittrack_local::{POSTGRES, Stack, databases};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tokio::{
-    io::{AsyncBufReadExt, BufReader},
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::Command,
     time::{MissedTickBehavior, interval},
 };
@@ -116,10 +116,12 @@ pub async fn get(stack: &Stack, repeats: u32) -> Result<Vec<Figure>, Failure> {
         vec![text.into_bytes(); READERS]
     };
     let query = query.trim_start_matches("http://").to_owned();
+    // Both sides send the same bytes, so that what is compared is what it takes to find and to make them.
+    let response = bare::Client::connect(&query).await?.fetch(&request(&query)[0]).await?.to_vec();
     let pids = [stack.pid("query-api")?.ok_or("query-api does not run")?];
     let (mut ours, mut cpu, mut baseline) = (vec![], vec![], vec![]);
     for _ in 0..repeats {
-        baseline.push(bare_rate(&request).await?);
+        baseline.push(bare_rate(&request, &response).await?);
         let before = cpu_seconds(&pids);
         let rate = bare::rate(&query, &request(&query), 200, SPAN).await?;
         cpu.push((cpu_seconds(&pids) - before) * 1e6 / (rate * SPAN.as_secs_f64()));
@@ -135,13 +137,15 @@ pub async fn get(stack: &Stack, repeats: u32) -> Result<Vec<Figure>, Failure> {
     }])
 }
 
-/// The bare server runs in a process of its own, as the service does.
-async fn bare_rate(request: &impl Fn(&str) -> Vec<Vec<u8>>) -> Result<f64, Failure> {
+/// The bare server runs in a process of its own, as the service does, and answers this response.
+async fn bare_rate(request: &impl Fn(&str) -> Vec<Vec<u8>>, response: &[u8]) -> Result<f64, Failure> {
     let mut server = Command::new(std::env::current_exe()?)
         .arg("--bare-server")
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;
+    server.stdin.take().ok_or("the bare server has no input")?.write_all(response).await?;
     let output = server.stdout.take().ok_or("the bare server has no output")?;
     let address = BufReader::new(output).lines().next_line().await?.ok_or("the bare server did not start")?;
     let rate = bare::rate(&address, &request(&address), 200, SPAN).await;

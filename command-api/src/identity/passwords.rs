@@ -272,8 +272,11 @@ mod tests {
             let turn = passwords.turn().await.unwrap();
             turn.off_the_async_threads(|| Ok(std::thread::current().id())).await.unwrap()
         };
-        let threads: std::collections::HashSet<_> =
-            futures::future::join_all((0..2 * LINE).map(|_| hashed_on())).await.into_iter().collect();
+        let mut threads = std::collections::HashSet::new();
+        // As many as may wait, twice.
+        for _ in 0..2 {
+            threads.extend(futures::future::join_all((0..2 * LINE).map(|_| hashed_on())).await);
+        }
         assert!((1..=2).contains(&threads.len()), "{threads:?}");
         assert!(!threads.contains(&std::thread::current().id()));
     }

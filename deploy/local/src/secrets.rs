@@ -9,6 +9,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, WhileDoing};
+use crate::state::Lock;
 
 /// One password for each administrator, for each role a service logs into Postgres with, and for each service's user of Kafka.
 /// A stack from before some of them existed gets those when it is opened.
@@ -31,17 +32,28 @@ impl Secrets {
     /// Reads them, or makes them when the stack is new.
     ///
     /// # Errors
-    /// When the file can neither be read nor written.
+    /// When the file cannot be read, understood or written.
     pub fn load_or_make(folder: &Path) -> Result<Self> {
         let path = folder.join("secrets.json");
-        let mut secrets = match fs::read_to_string(&path) {
-            Ok(text) => serde_json::from_str(&text).while_doing(|| format!("understand {}", path.display()))?,
-            Err(_) => Self::default(),
-        };
+        let mut secrets = Self::load(&path)?;
         if secrets.make_missing() {
-            secrets.write(&path)?;
+            // A `status` beside the first `up` makes passwords too: whoever comes second takes those of the first.
+            let _turn = Lock::for_state(folder)?;
+            secrets = Self::load(&path)?;
+            if secrets.make_missing() {
+                secrets.write(&path)?;
+            }
         }
         Ok(secrets)
+    }
+
+    /// None of them where there is no file yet.
+    fn load(path: &Path) -> Result<Self> {
+        match fs::read_to_string(path) {
+            Ok(text) => serde_json::from_str(&text).while_doing(|| format!("understand {}", path.display())),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(cause) => Err(cause).while_doing(|| format!("read {}", path.display())),
+        }
     }
 
     /// Whether any was missing.
@@ -102,6 +114,32 @@ mod tests {
         let mode = fs::metadata(folder.path().join("secrets.json")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
+
+    #[test]
+    fn commands_that_open_a_new_stack_at_once_have_the_same_passwords() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let start = std::sync::Barrier::new(8);
+            let made: Vec<Secrets> = std::thread::scope(|threads| {
+                let open = || {
+                    start.wait();
+                    Secrets::load_or_make(folder.path()).unwrap()
+                };
+                let opened: Vec<_> = (0..8).map(|_| threads.spawn(open)).collect();
+                opened.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            let kept = Secrets::load_or_make(folder.path()).unwrap();
+            assert!(made.iter().all(|secrets| *secrets == kept));
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("secrets.json")).unwrap();
+        assert!(Secrets::load_or_make(folder.path()).unwrap_err().to_string().contains("read"));
+    }
+
     #[test]
     fn a_stack_from_before_kafka_had_passwords_gets_those_and_keeps_the_others() {
         let folder = tempfile::tempdir().unwrap();

@@ -5,6 +5,10 @@
 //! stranger makes their own wait grow before the owner's. A network from which the account was signed in to lately answers for itself
 //! alone, so nobody elsewhere holds its owner out. Whether there is an account makes no difference: what nobody signed in to is known
 //! to no network.
+//!
+//! No try waits for the disk: everything written here commits asynchronously, which each statement asks for its own transaction as it
+//! returns. All see it at once; should the database crash, the counts of its last half second are lost, and guessing that fast is what
+//! is slowed down anyway. Waiting would cost every sign-in some five flushes, and every save beside it the turns in which they come.
 use std::{net::IpAddr, time::Duration};
 
 use fittrack_runtime::client_address::ClientAddress;
@@ -126,7 +130,7 @@ const BEGIN: &str = "
         END),
         last_try_at = clock_timestamp()
     WHERE known.blocked_until <= clock_timestamp()
-    RETURNING tries";
+    RETURNING tries, set_config('synchronous_commit', 'off', true)";
 
 const WAIT_OF: &str = "
     SELECT greatest(extract(epoch FROM blocked_until - clock_timestamp()), 0)::float8
@@ -137,7 +141,8 @@ const FORGET: &str = "
     DELETE FROM throttles WHERE subject IN (
         SELECT subject FROM throttles
         WHERE subject = ANY(SELECT sha256(convert_to(lower(name), 'UTF8')) FROM unnest($1::text[]) AS name)
-        ORDER BY subject FOR UPDATE)";
+        ORDER BY subject FOR UPDATE)
+    RETURNING set_config('synchronous_commit', 'off', true)";
 
 /// Nothing was judged, so it was no try; a first one leaves nothing.
 const GIVE_BACK: &str = "
@@ -147,9 +152,11 @@ const GIVE_BACK: &str = "
         ORDER BY subject FOR UPDATE
     ), first AS (
         DELETE FROM throttles USING named WHERE throttles.subject = named.subject AND named.tries <= 1
+        RETURNING set_config('synchronous_commit', 'off', true)
     )
     UPDATE throttles SET tries = throttles.tries - 1, blocked_until = clock_timestamp()
-    FROM named WHERE throttles.subject = named.subject AND named.tries > 1";
+    FROM named WHERE throttles.subject = named.subject AND named.tries > 1
+    RETURNING set_config('synchronous_commit', 'off', true)";
 
 const KNOWS: &str = "
     SELECT EXISTS (
@@ -161,13 +168,15 @@ const KNOWS: &str = "
 const LEARN: &str = "
     INSERT INTO known_networks (account, network)
     VALUES (sha256(convert_to(lower($1), 'UTF8')), sha256(convert_to(lower($1 || E'\\n' || $2), 'UTF8')))
-    ON CONFLICT (account, network) DO UPDATE SET signed_in_at = clock_timestamp()";
+    ON CONFLICT (account, network) DO UPDATE SET signed_in_at = clock_timestamp()
+    RETURNING set_config('synchronous_commit', 'off', true)";
 
 const FORGET_OLDEST: &str = "
     DELETE FROM known_networks
     WHERE account = sha256(convert_to(lower($1), 'UTF8')) AND network IN (
         SELECT network FROM known_networks WHERE account = sha256(convert_to(lower($1), 'UTF8'))
-        ORDER BY signed_in_at DESC, network OFFSET $2)";
+        ORDER BY signed_in_at DESC, network OFFSET $2)
+    RETURNING set_config('synchronous_commit', 'off', true)";
 
 /// By the address of the account itself, as long as it is there.
 const FORGET_NETWORKS_OF: &str = "
@@ -186,7 +195,8 @@ const COUNT_FAILURE: &str = "
     SELECT sha256(convert_to(name || floor(extract(epoch FROM clock_timestamp()) / $2)::bigint::text, 'UTF8')), 1, clock_timestamp(),
            clock_timestamp()
     FROM unnest($1::text[]) AS name ORDER BY name
-    ON CONFLICT (subject) DO UPDATE SET tries = known.tries + 1, last_try_at = clock_timestamp()";
+    ON CONFLICT (subject) DO UPDATE SET tries = known.tries + 1, last_try_at = clock_timestamp()
+    RETURNING set_config('synchronous_commit', 'off', true)";
 
 const IS_OVER: &str = "
     SELECT $3::float8 - mod(extract(epoch FROM clock_timestamp()), $3::numeric)::float8

@@ -260,3 +260,48 @@ async fn a_stranger_s_network_waits_long_before_the_owner_does() {
     sqlx::query(longer).execute(&world.identity).await.unwrap();
     assert!(begins(24).await.is_err());
 }
+
+/// Notes, as each transaction ends, whether it waits for the disk.
+const WATCH: &str = "
+    CREATE TABLE commits (of_table text NOT NULL, waits text NOT NULL);
+    GRANT INSERT ON commits TO fittrack_command;
+    CREATE FUNCTION note_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        INSERT INTO commits VALUES (TG_TABLE_NAME, current_setting('synchronous_commit'));
+        RETURN NULL;
+    END $$;
+    CREATE CONSTRAINT TRIGGER noted AFTER INSERT OR UPDATE OR DELETE ON throttles
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION note_commit();
+    CREATE CONSTRAINT TRIGGER noted AFTER INSERT OR UPDATE OR DELETE ON known_networks
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION note_commit();
+    CREATE CONSTRAINT TRIGGER noted AFTER INSERT ON sessions
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION note_commit()";
+
+#[tokio::test]
+async fn counting_tries_waits_for_no_disk_and_beginning_a_session_does() {
+    let world = World::new().await;
+    world.athlete("ann").await;
+    let origin = Origin { address: Some([192, 0, 2, 7].into()), ..Origin::default() };
+    sqlx::raw_sql(WATCH).execute(&world.identity).await.unwrap();
+
+    let throttle = Throttle::new(world.identity.clone());
+    let begun = async || throttle.begin(Subject::sign_in("bob@example.org", &origin), &origin).await.unwrap().unwrap();
+    let first = begun().await;
+    throttle.give_back(first).await.unwrap(); // removes the counts of a first try
+    let (one, other) = (begun().await, begun().await);
+    throttle.give_back(other).await.unwrap(); // lowers those of a second
+    throttle.failed(one, &origin).await.unwrap();
+    throttle.succeeded(begun().await).await.unwrap();
+    for network in 0..21 {
+        let origin = Origin { address: Some([192, 0, 3, network].into()), ..Origin::default() };
+        let tried = throttle.begin(Subject::sign_in("bob@example.org", &origin), &origin).await.unwrap().unwrap();
+        throttle.succeeded(tried).await.unwrap(); // the last two forget the first network of all
+    }
+    assert_eq!(tries(&world.anonymous(), "ann@example.org", PASSWORD).await.status, 201);
+
+    let kinds = "SELECT count(DISTINCT of_table || waits) FROM commits";
+    let durable = "SELECT count(*) FROM commits WHERE of_table = 'sessions' AND waits = 'on'";
+    let lazy = "SELECT count(*) FROM commits WHERE of_table <> 'sessions' AND waits = 'off'";
+    assert_eq!((count(&world.identity, kinds).await, count(&world.identity, durable).await), (3, 1));
+    assert!(count(&world.identity, lazy).await > 100);
+}

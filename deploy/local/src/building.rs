@@ -26,11 +26,7 @@ pub fn cargo(arguments: &[&str]) -> Command {
 /// Where cargo puts the executables of a profile.
 pub fn binaries(profile: Profile) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
-    let folder = match profile {
-        Profile::Dev => "debug",
-        Profile::Release => "release",
-    };
-    repository().join(target).join(folder)
+    repository().join(target).join(profile.folder())
 }
 
 /// Builds the three services, unless `FITTRACK_BINARIES_DIR` names a folder that has them; answers where they are.
@@ -38,15 +34,14 @@ pub async fn services(profile: Profile) -> Result<PathBuf> {
     if let Some(folder) = std::env::var_os("FITTRACK_BINARIES_DIR") {
         return std::path::absolute(folder).map_err(Error::failed);
     }
-    let mut arguments =
-        vec!["build", "--workspace", "--bin", "command-api", "--bin", "projectors", "--bin", "query-api"];
-    if profile == Profile::Release {
-        arguments.push("--release");
-    }
-    eprintln!("building the services ({})", if profile == Profile::Release { "release" } else { "dev" });
-    let status = cargo(&arguments).status().await.map_err(|cause| {
-        Error::failed(format!("cannot run cargo: {cause}")).advise("install Rust 1.88 or newer from https://rustup.rs")
-    })?;
+    let services = ["--bin", "command-api", "--bin", "projectors", "--bin", "query-api"];
+    eprintln!("building the services ({})", profile.name());
+    let status = cargo(&["build", "--profile", profile.name(), "--workspace"]).args(services).status().await.map_err(
+        |cause| {
+            Error::failed(format!("cannot run cargo: {cause}"))
+                .advise("install Rust 1.88 or newer from https://rustup.rs")
+        },
+    )?;
     if status.success() {
         return Ok(binaries(profile));
     }

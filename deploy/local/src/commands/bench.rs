@@ -1,4 +1,4 @@
-//! `bench`: builds everything for speed and runs the benchmarks of `deploy/load`.
+//! `bench`: builds everything as for production and runs the benchmarks of `deploy/load`.
 //! They start their own stacks; whatever an interrupted run leaves behind is stopped here.
 
 use std::path::Path;
@@ -14,12 +14,9 @@ use crate::run_folder::RunFolder;
 
 pub async fn run(arguments: &Bench) -> Result<ExitCode> {
     let mut interrupts = Interrupts::listen()?;
-    let profile = arguments.profile.unwrap_or(Profile::Release);
-    let mut build = cargo(&["build", "--workspace", "--bins"]);
-    if profile == Profile::Release {
-        build.arg("--release");
-    }
-    eprintln!("building everything that is measured");
+    let profile = arguments.profile.unwrap_or(Profile::Production);
+    let mut build = cargo(&["build", "--profile", profile.name(), "--workspace", "--bins"]);
+    eprintln!("building everything that is measured ({})", profile.name());
     if !build.status().await.map_err(Error::failed)?.success() {
         return Err(Error::failed("the benchmarks do not build").advise("see cargo's messages above"));
     }

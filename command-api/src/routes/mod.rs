@@ -15,7 +15,7 @@ mod refusals;
 mod words;
 mod workouts;
 
-use axum::{Router, middleware};
+use axum::Router;
 use fittrack_runtime::{
     docs,
     edge::{Edge, EdgeSettings},
@@ -62,14 +62,14 @@ fn table() -> OpenApiRouter<App> {
 
 /// What stands around the routes.
 pub fn edge(app: &App, settings: EdgeSettings) -> Edge {
-    Edge::new(settings, &openapi(), app.verifier.clone(), app.tasks.clone())
+    let record = refusals::record(app.notes.clone());
+    Edge::new(settings, &openapi(), app.verifier.clone(), app.tasks.clone(), Some(record))
 }
 
 /// The routes behind their edge.
 pub fn router(app: App, edge: &Edge) -> Router {
     let (router, _) = table().split_for_parts();
-    let noted = middleware::from_fn_with_state(app.clone(), refusals::noted);
-    server::public_layers_behind(edge, router.with_state(app)).layer(noted)
+    server::public_layers_behind(edge, router.with_state(app))
 }
 
 /// The document that describes the routes.

@@ -39,10 +39,13 @@ use crate::trace::{self, Instance, RequestContext, TraceContext};
 
 pub(crate) mod answers;
 mod command;
+mod refused;
 mod settings;
 
 use command::Command;
+use refused::Asking;
 
+pub use refused::{Lack, Record, Refused};
 pub use settings::{
     CONNECTIONS_PER_ADDRESS, CORS_ORIGINS, EdgeSettings, PublicLimits, RATE_LIMITS, TLS_IN_FRONT, TRUSTED_PROXIES,
 };
@@ -74,6 +77,7 @@ struct Parts {
     classes: RouteClasses,
     verifier: Option<Verifier>,
     tasks: Tasks,
+    record: Option<Record>,
 }
 
 /// Without limits on how much is asked, for services that have none and for tests.
@@ -85,11 +89,17 @@ impl Default for Edge {
 
 impl Edge {
     /// An edge around the routes this document describes, which knows an athlete by the tokens this verifier has checked.
-    /// Commands for which nobody waits any more end among these tasks.
-    pub fn new(settings: EdgeSettings, document: &OpenApi, verifier: Verifier, tasks: Tasks) -> Self {
+    /// Commands for which nobody waits any more end among these tasks; refusals are told to `record`, where there is one.
+    pub fn new(
+        settings: EdgeSettings,
+        document: &OpenApi,
+        verifier: Verifier,
+        tasks: Tasks,
+        record: Option<Record>,
+    ) -> Self {
         let (limiter, classes) = (Limiter::new(&settings.rate_limits), RouteClasses::of(document));
         let (metrics, verifier) = (HttpMetrics::default(), Some(verifier));
-        Self(Arc::new(Parts { settings, metrics, limiter, classes, verifier, tasks }))
+        Self(Arc::new(Parts { settings, metrics, limiter, classes, verifier, tasks, record }))
     }
 
     /// An edge that bounds each request and not how many there are.
@@ -101,6 +111,7 @@ impl Edge {
             classes: RouteClasses::default(),
             verifier: None,
             tasks: Tasks::detached(),
+            record: None,
         }))
     }
 
@@ -189,6 +200,7 @@ where
             Rest::of(&mut request)
         });
         let refusal = allowance.as_ref().and_then(Allowance::refusal).or_else(|| seen.refusal(&request));
+        let asking = seen.edge.record.is_some().then(|| Asking::of(request.headers()));
         let answer = match refusal {
             None => Ok(self.inner.call(request)),
             Some(refusal) => Err(refusal),
@@ -198,9 +210,8 @@ where
                 Ok(answer) => seen.guarded(answer, rest.as_ref()).await,
                 Err(refusal) => refusal.into_response(),
             };
-            // For a service that keeps a record of who was refused.
-            if let Some(refused) = allowance.as_ref().filter(|allowance| allowance.is_refused()) {
-                response.extensions_mut().insert(refused.asker());
+            if let Some(asking) = asking {
+                seen.record(&asking, response.status(), allowance.as_ref(), trace);
             }
             let completion = Completion { trace, started, allowance, crossing };
             seen.edge.finish(&seen.method, seen.route(), completion, &mut response);
@@ -250,6 +261,14 @@ impl Seen {
         let counting = self.edge.classes.counting(self.route(), &self.method);
         let athlete = caller.filter(|_| !counting.by_address).map(|caller| Asker::Athlete(caller.athlete_id));
         self.edge.allowance(counting.class, athlete.or(client.map(Asker::Address)), now)
+    }
+
+    /// Tells the service's record of a refusal.
+    fn record(&self, asking: &Asking, status: StatusCode, allowance: Option<&Allowance>, trace: TraceContext) {
+        let Some(record) = &self.edge.record else { return };
+        if let Some(refused) = asking.refused(status, allowance, self.edge.verifier.as_ref(), &self.method, trace) {
+            record(refused);
+        }
     }
 
     /// Why the request is not served at all.

@@ -54,7 +54,7 @@ fn table() -> OpenApiRouter<App> {
 /// What stands around the routes.
 pub fn edge(app: &App, settings: EdgeSettings) -> Edge {
     // There is no command here that would have to end.
-    Edge::new(settings, &openapi(), app.verifier.clone(), Tasks::detached())
+    Edge::new(settings, &openapi(), app.verifier.clone(), Tasks::detached(), None)
 }
 
 /// All routes with their state, behind their edge.

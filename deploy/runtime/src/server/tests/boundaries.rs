@@ -60,7 +60,7 @@ async fn browsers_are_told_to_insist_on_tls_where_an_operator_says_it_is_there()
         let limits = settings.server_limits();
         let verifier = Verifier::new(JwksSource::Url("http://127.0.0.1:1/".into()), "https://fittrack.local", "x");
         let document = utoipa::openapi::OpenApiBuilder::new().build();
-        let edge = Edge::new(settings, &document, verifier.unwrap(), Tasks::detached());
+        let edge = Edge::new(settings, &document, verifier.unwrap(), Tasks::detached(), None);
         let server = Running::start(public_layers_behind(&edge, router()), limits).await;
         for path in ["/hello", "/nowhere", "/panic"] {
             let answer = reqwest::get(server.url(path)).await.unwrap();

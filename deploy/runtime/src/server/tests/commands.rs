@@ -38,7 +38,7 @@ impl Held {
         let nobody = JwksSource::Url("http://127.0.0.1:1/".into());
         let verifier = Verifier::new(nobody, "https://fittrack.local", "fittrack").unwrap();
         let document = utoipa::openapi::OpenApiBuilder::new().build();
-        let edge = Edge::new(EdgeSettings::default(), &document, verifier, tasks);
+        let edge = Edge::new(EdgeSettings::default(), &document, verifier, tasks, None);
         let router = public_layers_behind(&edge, Router::new().route("/work", post(handler)));
         Self { router, entered, let_go, ended }
     }

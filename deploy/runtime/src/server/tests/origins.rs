@@ -12,8 +12,13 @@ async fn server(origins: &str) -> Running {
         "https://fittrack.local",
         "fittrack",
     );
-    let edge =
-        Edge::new(settings, &utoipa::openapi::OpenApiBuilder::new().build(), verifier.unwrap(), Tasks::detached());
+    let edge = Edge::new(
+        settings,
+        &utoipa::openapi::OpenApiBuilder::new().build(),
+        verifier.unwrap(),
+        Tasks::detached(),
+        None,
+    );
     Running::start(public_layers_behind(&edge, router()), ServerLimits::default()).await
 }
 

@@ -38,7 +38,7 @@ impl Counted {
             .route("/whence", get(async |request: Request| whence(&request)));
         let document = utoipa::openapi::OpenApiBuilder::new().build();
         let limits = settings.server_limits();
-        let edge = Edge::new(settings, &document, verifier, Tasks::detached());
+        let edge = Edge::new(settings, &document, verifier, Tasks::detached(), None);
         Self { server: Running::start(public_layers_behind(&edge, router), limits).await, key }
     }
 

@@ -14,7 +14,7 @@ use std::{
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection, postgres::PgConnectOptions};
 use uuid::Uuid;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_command-api"));

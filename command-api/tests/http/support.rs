@@ -43,7 +43,7 @@ use uuid::Uuid;
 use crate::secrets;
 
 /// How long a condition may take on the slowest machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 pub const PASSWORD: &str = "correct horse battery";
 
 /// A command API and what is underneath it, as its owner sees it.

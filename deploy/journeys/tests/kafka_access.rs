@@ -27,7 +27,7 @@ const NOT_THERE: &str = "not-there";
 /// Groups of the services, with one that only begins like one.
 const GROUPS: [&str; 4] =
     ["command-api-check", "fittrack-projector-totals.v1", "fittrack-query-api", "fittrack-query-apis"];
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_user_may_do_what_the_committed_list_says_and_nothing_else() {

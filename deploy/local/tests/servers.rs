@@ -16,7 +16,7 @@ use fittrack_local::{KAFKA, POSTGRES, Parts, Stack, StackOptions};
 use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 fn options(folder: &Path, block: &PortBlock) -> StackOptions {
     StackOptions::new(folder.to_path_buf(), PathBuf::new()).only(Parts::PostgresAndKafka).on_ports_from(block.base)

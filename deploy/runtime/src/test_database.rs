@@ -34,7 +34,7 @@ impl TestDatabase {
     /// A plain pool, with none of what is being tested.
     pub(crate) fn plain_pool(&self) -> PgPool {
         let options: PgConnectOptions = self.url().expose().parse().unwrap();
-        PgPoolOptions::new().max_connections(8).acquire_timeout(Duration::from_secs(20)).connect_lazy_with(options)
+        PgPoolOptions::new().max_connections(8).acquire_timeout(Duration::from_secs(120)).connect_lazy_with(options)
     }
 
     pub(crate) async fn drop(self) {

@@ -40,13 +40,13 @@ impl Topic {
                 .partition(event.partition)
                 .headers(kafka_form::headers(event))
                 .payload(event.payload.get());
-            self.producer.send(record, Duration::from_secs(30)).await.unwrap();
+            self.producer.send(record, support::PATIENCE).await.unwrap();
         }
     }
 
     async fn publish_nonsense(&self, partition: i32) {
         let record = FutureRecord::<str, str>::to(&self.name).partition(partition).payload("not an event");
-        self.producer.send(record, Duration::from_secs(30)).await.unwrap();
+        self.producer.send(record, support::PATIENCE).await.unwrap();
     }
 
     fn road(&self) -> Road {

@@ -49,14 +49,14 @@ async fn notices_come_through_kafka() {
     let told = serde_json::to_string(&notice("totals", 1_001, 78, &[])).unwrap();
     eventually("the notice has come", || async {
         let record = FutureRecord::<(), _>::to(topic.name).payload(&told);
-        producer.send(record, Duration::from_secs(5)).await.unwrap();
+        producer.send(record, Duration::from_secs(60)).await.unwrap();
         stage.app.changes.progress().applied(ReadModel::Totals, 1_001) == 78
     })
     .await;
     // What cannot be read is passed over, and the next is heard.
-    producer.send(FutureRecord::<(), _>::to(topic.name).payload("{}"), Duration::from_secs(5)).await.unwrap();
+    producer.send(FutureRecord::<(), _>::to(topic.name).payload("{}"), Duration::from_secs(60)).await.unwrap();
     let told = serde_json::to_string(&notice("totals", 1_001, 79, &[])).unwrap();
-    producer.send(FutureRecord::<(), _>::to(topic.name).payload(&told), Duration::from_secs(5)).await.unwrap();
+    producer.send(FutureRecord::<(), _>::to(topic.name).payload(&told), Duration::from_secs(60)).await.unwrap();
     let progress = stage.app.changes.progress();
     eventually("the next notice has come", || async { progress.applied(ReadModel::Totals, 1_001) == 79 }).await;
     stop.cancel();

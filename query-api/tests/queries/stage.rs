@@ -280,16 +280,16 @@ pub fn notice(model: &str, partition: i32, position: i64, owners: &[Uuid]) -> Ch
     ChangeNotice { read_model, version, generation: 1, checkpoints, owners: Some(owners.to_vec()) }
 }
 
-/// Asks again and again until it is so; fails after half a minute.
+/// Asks again and again until it is so; fails after three minutes.
 pub async fn eventually<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
     let mut pauses = tokio::time::interval(Duration::from_millis(20));
-    for _ in 0..1_500 {
+    for _ in 0..9_000 {
         if is_so().await {
             return;
         }
         pauses.tick().await;
     }
-    panic!("{what}: not within half a minute");
+    panic!("{what}: not within three minutes");
 }
 
 /// A new database of read models, as its owner.

@@ -11,7 +11,7 @@ use crate::failure::Result;
 use crate::ledger::{Entry, Fate, Ledger};
 use crate::stack::TestStack;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// How many acknowledged commands are sent once more, to see the same answer.
 const REPEATED: usize = 40;
 

@@ -35,7 +35,7 @@ async fn a_pool_starts_without_its_database_and_says_why_it_is_not_ready() {
         let (check, token) = (check.clone(), token.clone());
         async move { wait_for(&pool, &check, &token).await }
     });
-    tokio::time::timeout(Duration::from_secs(30), async {
+    tokio::time::timeout(Duration::from_secs(120), async {
         while check.reason() == "not checked yet" {
             tokio::task::yield_now().await;
         }

@@ -15,7 +15,7 @@ mod origins;
 mod quotas;
 mod unreadable;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 struct Running {
     address: SocketAddr,

@@ -7,6 +7,9 @@ use super::PAUSE_S;
 use super::xml::{element, escaped, instant, push};
 use crate::sport::Sport;
 
+/// Laps are rounded one by one.
+const ROUNDING_S: f64 = 1.0;
+
 pub(super) fn write(activity: &Activity) -> Vec<u8> {
     let mut out = String::with_capacity(activity.recording.len() * 420 + 900);
     push(
@@ -23,7 +26,7 @@ pub(super) fn write(activity: &Activity) -> Vec<u8> {
     );
     let mut samples = 0..activity.recording.len();
     let whole = [whole_activity(activity)];
-    let laps = if activity.laps.is_empty() { &whole[..] } else { &activity.laps };
+    let laps = if has_laps_of_its_own(activity) { &activity.laps } else { &whole[..] };
     for (index, lap) in laps.iter().enumerate() {
         let next_s = laps.get(index + 1).map_or(f64::INFINITY, |next| next.started_elapsed_s);
         let until = activity.recording.elapsed_s().partition_point(|elapsed_s| *elapsed_s < next_s).max(samples.start);
@@ -51,7 +54,13 @@ pub(super) fn write(activity: &Activity) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// The one lap of an activity whose device marked none: TCX keeps its sums in laps.
+/// Whether the laps can be told: TCX has no other sums than theirs, and those of a file may overlap or be longer than all of it.
+fn has_laps_of_its_own(activity: &Activity) -> bool {
+    let laps_s: f64 = activity.laps.iter().map(|lap| lap.duration_s).sum();
+    !activity.laps.is_empty() && laps_s <= activity.duration_s + ROUNDING_S
+}
+
+/// The one lap of an activity that has none of its own.
 fn whole_activity(activity: &Activity) -> Lap {
     Lap {
         started_elapsed_s: 0.0,

@@ -119,6 +119,7 @@ impl Try {
 }
 
 /// Counts before anything is judged: of many tries at once each is seen by the next. `lower` is the one accounts are found by.
+/// A try that has to wait returns nothing, and yet its row was locked, which is written: it says so where it is looked at.
 const BEGIN: &str = "
     INSERT INTO throttles AS known (subject, tries, blocked_until, last_try_at)
     VALUES (sha256(convert_to(lower($1), 'UTF8')), 1, clock_timestamp(), clock_timestamp())
@@ -129,7 +130,7 @@ const BEGIN: &str = "
             ELSE least($3, power(2, least(known.tries - $2, 20)))
         END),
         last_try_at = clock_timestamp()
-    WHERE known.blocked_until <= clock_timestamp()
+    WHERE set_config('synchronous_commit', 'off', true) = 'off' AND known.blocked_until <= clock_timestamp()
     RETURNING tries, set_config('synchronous_commit', 'off', true)";
 
 const WAIT_OF: &str = "

@@ -14,7 +14,7 @@ use crate::model::{Board, BoardRule, Model, Sums, board_periods, by_period, labe
 use crate::patience::until_within;
 
 /// How long a notice may take from a commit to every cache, on a slow machine.
-const SETTLING: std::time::Duration = std::time::Duration::from_secs(120);
+const SETTLING: std::time::Duration = std::time::Duration::from_secs(30);
 const METRICS: [&str; 4] = ["distance_m", "duration_s", "elevation_gain_m", "workouts"];
 
 /// Asks as each of these athletes, while boards are shown by this rule; more than a few of them tell nothing new.

@@ -9,7 +9,7 @@ use crate::auth::Verifier;
 use crate::rate_limit::{Allowance, Asker};
 use crate::trace::TraceContext;
 
-/// Told of every refusal while its answer waits: it must not.
+/// Told of each of them while its answer waits: it must not.
 pub type Record = Arc<dyn Fn(Refused<'_>) + Send + Sync>;
 
 /// One refused request.
